@@ -1,0 +1,246 @@
+//! The measured boot against the policy and the reference values.
+
+use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::{BootFault, ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot, describe};
+use crate::pcr::PcrIndex;
+use crate::policy::{Demand, Policy};
+use crate::quote::VerifiedQuote;
+use crate::reference::{ReferenceValues, TrustedReference};
+
+/// Judges the boot and returns the references that it matches.
+pub(super) fn judge<'r>(
+    policy: &Policy,
+    references: &'r [TrustedReference],
+    quote: &VerifiedQuote,
+    boot: Option<&MeasuredBoot<'_>>,
+    outcome: &mut Outcome,
+) -> Vec<&'r ReferenceValues> {
+    let bank = policy.quote.bank;
+    let judged: Vec<_> = policy.quote.pcrs.iter().copied().filter(|pcr| *pcr != PcrIndex::IMA).collect();
+    for pcr in &judged {
+        if let Some(reason) = explain(bank, *pcr, quote, boot) {
+            outcome.reasons.push(reason);
+        }
+    }
+    if !judged.iter().any(|pcr| boot.is_some_and(|boot| boot.matches(bank, *pcr))) {
+        outcome.reasons.push(nothing_measured(bank));
+    }
+    let matching = match_references(bank, &judged, references, quote, boot, outcome);
+    list_claims(policy, &matching, quote, boot, outcome);
+    if let Some(boot) = boot {
+        judge_facts(policy, &judged, boot, outcome);
+    } else if policy.boot.secure_boot == Demand::Require {
+        outcome.reasons.push(secure_boot_reason("there is no event log"));
+    }
+    matching
+}
+
+/// Why the events do not explain a judged PCR; `None` when they do (threats e01, e15).
+fn explain(
+    bank: HashAlgorithm,
+    pcr: PcrIndex,
+    quote: &VerifiedQuote,
+    boot: Option<&MeasuredBoot<'_>>,
+) -> Option<Reason> {
+    let place = format!("PCR {pcr} ({bank})");
+    let verdict = match boot {
+        Some(boot) => boot.verdict(bank, pcr).copied(),
+        None => quote.value(bank, pcr).map(|quoted| {
+            if *quoted == pcr.start(bank) {
+                PcrVerdict::Untouched { value: *quoted }
+            } else {
+                PcrVerdict::Unexplained { quoted: *quoted }
+            }
+        }),
+    };
+    match verdict {
+        Some(PcrVerdict::Matches { .. } | PcrVerdict::Untouched { .. }) => None,
+        Some(PcrVerdict::Differs { quoted, replayed, events }) => Some(Reason {
+            id: "e01",
+            what: format!(
+                "its {events} events do not lead to the quoted value: the log was altered, or something extended the PCR that is not in it"
+            ),
+            place,
+            expected: replayed.to_hex(),
+            found: quoted.to_hex(),
+        }),
+        Some(PcrVerdict::Unexplained { quoted }) => Some(Reason {
+            id: "e15",
+            what: if boot.is_some() {
+                "no event explains its value"
+            } else {
+                "there is no event log to explain its value"
+            }
+            .to_owned(),
+            place,
+            expected: pcr.start(bank).to_hex(),
+            found: quoted.to_hex(),
+        }),
+        // Coverage was checked before: a judged PCR without a verdict is a fault of ours, and never a pass.
+        None => Some(Reason {
+            id: "q05",
+            what: "it is judged, but not quoted".to_owned(),
+            place,
+            expected: "a quoted value".to_owned(),
+            found: "none".to_owned(),
+        }),
+    }
+}
+
+/// PCRs that nobody extended have their start value on every machine: alone they prove nothing about a boot.
+fn nothing_measured(bank: HashAlgorithm) -> Reason {
+    Reason {
+        id: "e15",
+        what: "no judged PCR was measured into, so nothing is known of the boot".to_owned(),
+        place: format!("bank {bank}"),
+        expected: "a PCR that events of the log explain".to_owned(),
+        found: "none".to_owned(),
+    }
+}
+
+/// The references whose values all judged PCRs have. Without one, the nearest is told apart from the device.
+fn match_references<'r>(
+    bank: HashAlgorithm,
+    judged: &[PcrIndex],
+    references: &'r [TrustedReference],
+    quote: &VerifiedQuote,
+    boot: Option<&MeasuredBoot<'_>>,
+    outcome: &mut Outcome,
+) -> Vec<&'r ReferenceValues> {
+    let differing = |values: &ReferenceValues| -> Vec<PcrIndex> {
+        judged.iter().copied().filter(|pcr| values.pcrs.get(pcr) != quote.value(bank, *pcr)).collect()
+    };
+    let values = || references.iter().map(TrustedReference::values);
+    let matching: Vec<_> =
+        values().filter(|values| values.bank == bank && differing(values).is_empty()).collect();
+    if !matching.is_empty() {
+        let names: Vec<_> =
+            matching.iter().map(|values| format!("{} {}", values.product, values.release)).collect();
+        outcome.claims.release = Some(names.join(" or "));
+        return matching;
+    }
+    let nearest = values().filter(|values| values.bank == bank).min_by_key(|values| differing(values).len());
+    let Some(nearest) = nearest else {
+        outcome.reasons.push(Reason {
+            id: "reference",
+            what: "there are no reference values for the judged bank".to_owned(),
+            place: "policy".to_owned(),
+            expected: format!("reference values of bank {bank}"),
+            found: "none".to_owned(),
+        });
+        return matching;
+    };
+    for pcr in differing(nearest) {
+        let unknown = boot.and_then(|boot| first_unknown_event(boot, bank, pcr, nearest));
+        let release = format!("{} {}", nearest.product, nearest.release);
+        outcome.reasons.push(Reason {
+            id: "reference",
+            what: unknown.map_or_else(
+                || format!("no reference has its value; the nearest is {release}"),
+                |event| format!("{event} is in no event of the nearest reference, {release}"),
+            ),
+            place: format!("PCR {pcr} ({bank})"),
+            expected: nearest.pcrs.get(&pcr).map_or_else(|| "no recorded value".to_owned(), Digest::to_hex),
+            found: quote.value(bank, pcr).map_or_else(String::new, Digest::to_hex),
+        });
+    }
+    matching
+}
+
+fn first_unknown_event(
+    boot: &MeasuredBoot<'_>,
+    bank: HashAlgorithm,
+    pcr: PcrIndex,
+    nearest: &ReferenceValues,
+) -> Option<String> {
+    let known =
+        |digest: &Digest| nearest.events.iter().any(|event| event.pcr == pcr && event.digest == *digest);
+    let measured = boot.events_of(bank, pcr)?.find(|measured| !known(measured.digest()))?;
+    let event = measured.event();
+    Some(format!("event {} ({}: {})", event.index(), event.event_type(), describe(event)))
+}
+
+fn list_claims(
+    policy: &Policy,
+    matching: &[&ReferenceValues],
+    quote: &VerifiedQuote,
+    boot: Option<&MeasuredBoot<'_>>,
+    outcome: &mut Outcome,
+) {
+    outcome.claims.pcrs = quote
+        .values()
+        .map(|(pcr, value)| {
+            let bank = value.algorithm();
+            let judged = bank == policy.quote.bank && policy.quote.pcrs.contains(&pcr);
+            let verdict = boot.and_then(|boot| boot.verdict(bank, pcr));
+            let known = judged && matching.iter().any(|values| values.pcrs.get(&pcr) == Some(value));
+            let standing = match verdict {
+                Some(PcrVerdict::Differs { .. }) => PcrStanding::Differs,
+                Some(PcrVerdict::Matches { .. }) if known => PcrStanding::Known,
+                Some(PcrVerdict::Matches { .. }) => PcrStanding::Explained,
+                _ if *value == pcr.start(bank) => PcrStanding::Untouched,
+                _ => PcrStanding::Unexplained,
+            };
+            PcrClaim { bank, pcr, value: *value, standing, judged }
+        })
+        .collect();
+}
+
+fn judge_facts(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+    let facts = boot.facts(policy.quote.bank);
+    match facts.secure_boot() {
+        SecureBoot::On { .. } => outcome.claims.secure_boot = Some(true),
+        SecureBoot::Off { .. } => outcome.claims.secure_boot = Some(false),
+        SecureBoot::Unknown { .. } => {}
+    }
+    if policy.boot.secure_boot == Demand::Require {
+        match facts.secure_boot() {
+            SecureBoot::On { .. } => {}
+            SecureBoot::Off { .. } => outcome.reasons.push(secure_boot_reason("it is off")),
+            SecureBoot::Unknown { doubt } => outcome.reasons.push(secure_boot_reason(&doubt.to_string())),
+        }
+    }
+    for fault in facts.faults() {
+        let pcr = fault_pcr(fault);
+        if judged.contains(&pcr) {
+            outcome.reasons.push(Reason {
+                id: "e08",
+                what: fault.to_string(),
+                place: format!("PCR {pcr} ({})", policy.quote.bank),
+                expected: "one separator, and nothing of the firmware after it".to_owned(),
+                found: String::new(),
+            });
+        }
+    }
+    match facts.exit_boot_services() {
+        ExitBootServices::Failed { place } => {
+            outcome.notes.push(format!("ExitBootServices failed (event {})", place.event));
+        }
+        ExitBootServices::Missing => {
+            outcome
+                .notes
+                .push("no ExitBootServices event: the log may have been read before the end".to_owned());
+        }
+        _ => {}
+    }
+}
+
+fn fault_pcr(fault: &BootFault) -> PcrIndex {
+    match fault {
+        BootFault::SeparatorMissing { pcr }
+        | BootFault::SeparatorRepeated { pcr, .. }
+        | BootFault::SeparatorError { pcr, .. }
+        | BootFault::AfterSeparator { pcr, .. } => *pcr,
+    }
+}
+
+fn secure_boot_reason(found: &str) -> Reason {
+    Reason {
+        id: "secure-boot",
+        what: "the policy requires secure boot".to_owned(),
+        place: "PCR 7".to_owned(),
+        expected: "on".to_owned(),
+        found: found.to_owned(),
+    }
+}

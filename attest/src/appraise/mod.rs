@@ -1,0 +1,231 @@
+//! `MeasuredBoot + MeasuredFiles ──appraise(&Policy)──▶ Appraisal`: the whole judgement, from bytes to a verdict.
+//!
+//! Nothing here returns an error: whatever goes wrong while evidence is judged is a reason against it, so that no error
+//! path can end in a pass (threat q18).
+
+mod boot;
+mod endorsement;
+mod ima;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
+
+use crate::appraisal::{Appraisal, Attester, Outcome, PcrClaim, PcrStanding, Reason};
+use crate::challenge::Challenge;
+use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::{EventLog, measured_boot};
+use crate::evidence::Evidence;
+use crate::key::{AttestationKey, PublicArea};
+use crate::policy::{Policy, Reaction};
+use crate::quote::{Quote, VerifiedQuote};
+use crate::reference::TrustedReference;
+
+/// A verifier's judgement, ready to be applied to any number of devices.
+#[derive(Clone, Copy)]
+pub struct Appraiser<'a> {
+    /// The policy.
+    policy: &'a Policy,
+    /// SHA-256 over the policy's text and everything that belongs to it.
+    policy_digest: Digest,
+    /// Reference values that the policy's keys have signed.
+    references: &'a [TrustedReference],
+    /// Whose devices are trusted.
+    endorsements: &'a dyn Endorsements,
+}
+
+impl<'a> Appraiser<'a> {
+    /// An appraiser for `policy`. `inputs` are the bytes that make up the policy: its text, roots, keys and references;
+    /// their digest is what a permit is bound to.
+    #[must_use]
+    pub fn new(
+        policy: &'a Policy,
+        inputs: &[&[u8]],
+        references: &'a [TrustedReference],
+        endorsements: &'a dyn Endorsements,
+    ) -> Self {
+        Self { policy, policy_digest: policy_digest(inputs), references, endorsements }
+    }
+
+    /// SHA-256 over the policy and everything that belongs to it.
+    #[must_use]
+    pub fn policy_digest(&self) -> &Digest {
+        &self.policy_digest
+    }
+
+    /// Judges evidence that should answer `challenge`. `now` is the verifier's time.
+    ///
+    /// The challenge is used up, whatever the verdict (threat q03).
+    #[must_use]
+    pub fn appraise(&self, evidence: &[u8], challenge: Challenge, now: Timestamp) -> Appraisal {
+        let mut outcome = Outcome::default();
+        if let Err(stop) = self.judge(evidence, challenge, now, &mut outcome) {
+            match stop {
+                Stop::Refused(reason) => outcome.reasons.push(*reason),
+                Stop::CannotTell(reason) => outcome.doubts.push(*reason),
+            }
+        }
+        let lifetime = SignedDuration::from_secs(i64::from(self.policy.result.lifetime_seconds));
+        Appraisal::new(outcome, self.policy_digest, now, lifetime)
+    }
+
+    /// The pipeline. What stops it is a reason; what later steps find is collected in `outcome`.
+    fn judge(
+        &self,
+        evidence: &[u8],
+        challenge: Challenge,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) -> Result<(), Stop> {
+        let evidence = Evidence::parse(evidence).map_err(|error| refuse("q08", "evidence", &error))?;
+        let (key, device_id) = self.attestation_key(&evidence, now)?;
+        outcome.claims.device_id = Some(device_id.clone());
+        outcome.claims.attestation_key = Some(key.name().to_string());
+        let quote = verify_quote(&evidence, challenge, now, &key)?;
+        outcome.claims.clock = Some(quote.clock());
+        self.check_coverage(&quote)?;
+        let clock = quote.clock();
+        self.check_clock(&quote, outcome);
+        let reset_count = clock.reset_count;
+        outcome.attester =
+            Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
+        let log = evidence.event_log.as_deref().map(|bytes| EventLog::parse(bytes)).transpose();
+        let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;
+        let boot = log.map(|log| measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied()));
+        let matching = boot::judge(self.policy, self.references, &quote, boot.as_ref(), outcome);
+        ima::judge(
+            self.policy,
+            &matching,
+            &quote,
+            evidence.ima_list.as_ref().map(|list| list.as_slice()),
+            outcome,
+        );
+        refuse_unexplained(outcome);
+        Ok(())
+    }
+
+    /// The key in the evidence, once a trusted authority vouches that it lives in a TPM of a named device.
+    fn attestation_key(&self, evidence: &Evidence, now: Timestamp) -> Result<(AttestationKey, String), Stop> {
+        let chain: Vec<&[u8]> = evidence.certificates.iter().map(|der| der.as_slice()).collect();
+        let endorsed = self.endorsements.attestation_key(&chain, now).map_err(|refusal| {
+            let reason = Box::new(Reason {
+                id: refusal.id,
+                what: refusal.what,
+                place: "certificate chain".to_owned(),
+                expected: refusal.expected,
+                found: refusal.found,
+            });
+            if refusal.clock_not_set { Stop::CannotTell(reason) } else { Stop::Refused(reason) }
+        })?;
+        let public = PublicArea::parse(&evidence.attestation_key)
+            .map_err(|error| refuse("q08", "attestation key", &error))?;
+        let key = AttestationKey::new(public, &endorsed.key)
+            .map_err(|error| refuse(error.threat(), "attestation key", &error))?;
+        Ok((key, endorsed.device_id))
+    }
+
+    /// Every PCR that the policy judges must be quoted; this is decided before any log is read (threat q05).
+    fn check_coverage(&self, quote: &VerifiedQuote) -> Result<(), Stop> {
+        let bank = self.policy.quote.bank;
+        let missing: Vec<_> =
+            self.policy.quote.pcrs.iter().filter(|pcr| quote.value(bank, **pcr).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let list = |pcrs: &mut dyn Iterator<Item = String>| pcrs.collect::<Vec<_>>().join(",");
+        let quoted =
+            list(&mut quote.values().filter(|(_, v)| v.algorithm() == bank).map(|(pcr, _)| pcr.to_string()));
+        Err(Stop::Refused(Box::new(Reason {
+            id: "q05",
+            what: format!(
+                "the quote misses PCR {} of bank {bank}",
+                list(&mut missing.iter().map(|pcr| pcr.to_string()))
+            ),
+            place: "quote".to_owned(),
+            expected: list(&mut self.policy.quote.pcrs.iter().map(ToString::to_string)),
+            found: if quoted.is_empty() { format!("no PCR of bank {bank}") } else { quoted },
+        })))
+    }
+
+    fn check_clock(&self, quote: &VerifiedQuote, outcome: &mut Outcome) {
+        if quote.clock().safe {
+            return;
+        }
+        let what = "the TPM can't vouch that its clock did not go back";
+        match self.policy.quote.unsafe_clock {
+            Reaction::Report => outcome.notes.push(what.to_owned()),
+            Reaction::Refuse => outcome.reasons.push(Reason {
+                id: "q11",
+                what: what.to_owned(),
+                place: "quote".to_owned(),
+                expected: "safe".to_owned(),
+                found: "not safe".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The last line: whatever was judged before, a judged PCR that nothing explains is never part of a pass (threat e15).
+fn refuse_unexplained(outcome: &mut Outcome) {
+    if !outcome.reasons.is_empty() {
+        return;
+    }
+    let unexplained = |claim: &&PcrClaim| {
+        claim.judged && matches!(claim.standing, PcrStanding::Unexplained | PcrStanding::Differs)
+    };
+    let reasons: Vec<_> = outcome
+        .claims
+        .pcrs
+        .iter()
+        .filter(unexplained)
+        .map(|claim| Reason {
+            id: "e15",
+            what: "nothing explains its value".to_owned(),
+            place: format!("PCR {} ({})", claim.pcr, claim.bank),
+            expected: String::new(),
+            found: claim.value.to_hex(),
+        })
+        .collect();
+    outcome.reasons.extend(reasons);
+}
+
+fn verify_quote(
+    evidence: &Evidence,
+    challenge: Challenge,
+    now: Timestamp,
+    key: &AttestationKey,
+) -> Result<VerifiedQuote, Stop> {
+    let quote = Quote { message: &evidence.quote.message, signature: &evidence.quote.signature };
+    quote
+        .verify(challenge, now, key, &evidence.quote.pcr_values)
+        .map_err(|error| refuse(error.threat(), "quote", &error))
+}
+
+/// What ends a judgement early.
+enum Stop {
+    Refused(Box<Reason>),
+    CannotTell(Box<Reason>),
+}
+
+/// A stage's error as a reason. Its text carries what was expected and found.
+fn refuse(id: &'static str, place: &str, error: &dyn std::error::Error) -> Stop {
+    let text = error.to_string();
+    // Many errors begin with their place, which stands in a field of its own here.
+    let what = text.strip_prefix(place).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text).to_owned();
+    Stop::Refused(Box::new(Reason {
+        id,
+        what,
+        place: place.to_owned(),
+        expected: String::new(),
+        found: String::new(),
+    }))
+}
+
+/// SHA-256 over the inputs, each with its length before it, so that no two different sets have one digest.
+fn policy_digest(inputs: &[&[u8]]) -> Digest {
+    let lengths: Vec<_> =
+        inputs.iter().map(|input| u64::try_from(input.len()).unwrap_or(u64::MAX).to_be_bytes()).collect();
+    let parts: Vec<&[u8]> =
+        lengths.iter().zip(inputs).flat_map(|(length, input)| [length.as_slice(), input]).collect();
+    HashAlgorithm::Sha256.digest_parts(&parts)
+}

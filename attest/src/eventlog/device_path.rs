@@ -1,0 +1,179 @@
+//! UEFI device paths (UEFI 2.10 §10.3) as text: where an image came from. Always a hint: no digest covers them.
+
+use std::fmt::Write as _;
+
+use super::error::EventDataError;
+use super::text::{SHOWN, Utf16, escaped, hex_head};
+use super::variable::Guid;
+use crate::wire::Reader;
+
+/// A device path whose nodes follow each other to the end node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DevicePath<'a>(&'a [u8]);
+
+/// Type, subtype and content of a node.
+type Node<'a> = (u8, u8, &'a [u8]);
+
+/// The end of the whole path.
+const END: (u8, u8) = (0x7F, 0xFF);
+
+impl<'a> DevicePath<'a> {
+    /// Walks the nodes once, without recursion.
+    ///
+    /// # Errors
+    /// [`EventDataError`]: a node shorter than its 4-byte header, which a follower would loop on (threat e18), a node
+    /// past the end, no end node, bytes after it.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, EventDataError> {
+        let mut r = Reader::new(bytes);
+        while !r.is_empty() {
+            let (kind, subtype, _) = node(&mut r)?;
+            if (kind, subtype) == END {
+                return match r.is_empty() {
+                    true => Ok(Self(bytes)),
+                    false => Err(EventDataError::NodeEnd { offset: r.offset() }),
+                };
+            }
+        }
+        if bytes.is_empty() { Ok(Self(bytes)) } else { Err(EventDataError::NodeEnd { offset: r.offset() }) }
+    }
+
+    /// The path's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The path as `PciRoot(0)/Pci(0x3,0x0)/…/\EFI\BOOT\BOOTX64.EFI`, at most some 200 characters.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut r = Reader::new(self.0);
+        while let Ok((kind, subtype, content)) = node(&mut r) {
+            if kind == END.0 {
+                continue;
+            }
+            if text.len() > SHOWN {
+                text.push('…');
+                break;
+            }
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(&node_text(kind, subtype, content));
+        }
+        text
+    }
+
+    /// The path's last file name node, as logged; `None` when there is none.
+    #[must_use]
+    pub fn file(&self) -> Option<Utf16<'a>> {
+        let mut r = Reader::new(self.0);
+        let nodes = std::iter::from_fn(|| node(&mut r).ok());
+        nodes.filter(|n| (n.0, n.1) == (4, 4)).last().and_then(|n| Utf16::new(n.2, "FilePath", 4).ok())
+    }
+}
+
+fn node<'a>(r: &mut Reader<'a>) -> Result<Node<'a>, EventDataError> {
+    let offset = r.offset();
+    let kind = r.u8("device path node")?;
+    let subtype = r.u8("device path node")?;
+    let len = r.u16_le("device path node")?;
+    let content = usize::from(len).checked_sub(4).ok_or(EventDataError::NodeLength { offset, len })?;
+    Ok((kind, subtype, r.take(content, "device path node")?))
+}
+
+fn node_text(kind: u8, subtype: u8, content: &[u8]) -> String {
+    known_node(kind, subtype, content)
+        .unwrap_or_else(|| format!("Path({kind},{subtype},{})", hex_head(content)))
+}
+
+/// The nodes that boot logs are made of; `None` for others and for malformed ones.
+fn known_node(kind: u8, subtype: u8, content: &[u8]) -> Option<String> {
+    let mut r = Reader::new(content);
+    let mut text = String::new();
+    match (kind, subtype) {
+        (1, 1) => {
+            let [function, device] = r.array("PCI").ok()?;
+            write!(text, "Pci(0x{device:x},0x{function:x})").ok()?;
+        }
+        (2, 1) => {
+            let (hid, uid) = (r.u32_le("HID").ok()?, r.u32_le("UID").ok()?);
+            match hid {
+                0x0A03_41D0 => write!(text, "PciRoot(0x{uid:x})").ok()?,
+                0x0A08_41D0 => write!(text, "PcieRoot(0x{uid:x})").ok()?,
+                _ => write!(text, "Acpi(0x{hid:x},0x{uid:x})").ok()?,
+            }
+        }
+        (3, 1) => {
+            let (primary, slave, lun) = (r.u8("ATAPI").ok()?, r.u8("ATAPI").ok()?, r.u16_le("ATAPI").ok()?);
+            write!(text, "Ata({primary},{slave},{lun})").ok()?;
+        }
+        (3, 2) => {
+            let (target, lun) = (r.u16_le("SCSI").ok()?, r.u16_le("SCSI").ok()?);
+            write!(text, "Scsi({target},{lun})").ok()?;
+        }
+        (3, 5) => {
+            let [port, interface] = r.array("USB").ok()?;
+            write!(text, "USB({port},{interface})").ok()?;
+        }
+        (3, 18) => {
+            let (port, _, lun) = (r.u16_le("SATA").ok()?, r.u16_le("SATA").ok()?, r.u16_le("SATA").ok()?);
+            write!(text, "Sata({port},{lun})").ok()?;
+        }
+        (3, 23) => write!(text, "NVMe(0x{:x})", r.u32_le("namespace").ok()?).ok()?,
+        (4, 1) => text = hard_drive(&mut r)?,
+        (4, 4) => text = escaped(Utf16::new(content, "FilePath", 4).ok()?.chars()),
+        (4, 6) => write!(text, "FvFile({})", Guid::new(content.try_into().ok()?)).ok()?,
+        (4, 7) => write!(text, "Fv({})", Guid::new(content.try_into().ok()?)).ok()?,
+        (4, 3) => write!(text, "VenMedia({})", Guid::new(r.array("GUID").ok()?)).ok()?,
+        (1, 4) => write!(text, "VenHw({})", Guid::new(r.array("GUID").ok()?)).ok()?,
+        _ => return None,
+    }
+    Some(text)
+}
+
+/// A partition: number, start, size, signature, format (2 is GPT), signature type (2 is a GUID).
+fn hard_drive(r: &mut Reader<'_>) -> Option<String> {
+    let number = r.u32_le("partition").ok()?;
+    r.take(16, "start and size").ok()?;
+    let signature: [u8; 16] = r.array("signature").ok()?;
+    let [_, kind] = r.array("format and signature type").ok()?;
+    Some(match kind {
+        2 => format!("HD({number},GPT,{})", Guid::new(signature)),
+        _ => format!("HD({number},MBR,{})", hex_head(signature.first_chunk::<4>()?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e18_a_node_of_length_zero_is_refused() {
+        for len in 0..4_u8 {
+            let refused = DevicePath::parse(&[1, 1, len, 0, 0x7F, 0xFF, 4, 0]).unwrap_err();
+            assert_eq!(refused, EventDataError::NodeLength { offset: 0, len: len.into() });
+        }
+    }
+
+    #[test]
+    fn e13_a_device_path_that_ends_early_or_goes_on_is_refused() {
+        let whole = [1, 1, 6, 0, 2, 3, 0x7F, 0xFF, 4, 0];
+        assert_eq!(DevicePath::parse(&whole).unwrap().to_text(), "Pci(0x3,0x2)");
+        for end in 1..whole.len() {
+            assert!(DevicePath::parse(&whole[..end]).is_err(), "cut at {end}");
+        }
+        assert!(DevicePath::parse(&[&whole[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_text_of_a_long_path_is_bounded_and_escaped() {
+        let mut path = Vec::new();
+        for _ in 0..10_000 {
+            path.extend([4, 4, 8, 0, b'\n', 0, b'x', 0]);
+        }
+        path.extend([0x7F, 0xFF, 4, 0]);
+        let text = DevicePath::parse(&path).unwrap().to_text();
+        assert!(text.len() < 400 && !text.contains('\n'), "{text}");
+    }
+}

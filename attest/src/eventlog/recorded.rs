@@ -1,0 +1,59 @@
+//! Recorded logs: replay must give what the machines' TPMs held.
+
+use super::EventLog;
+use super::measured::measured_boot;
+use crate::digest::{Digest, HashAlgorithm};
+use crate::pcr::PcrIndex;
+
+/// Own recordings, shipped with the tree.
+fn own(name: &str, file: &str) -> Option<Vec<u8>> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tpm-sim-tests/vectors");
+    std::fs::read(format!("{root}/{name}/{file}")).ok()
+}
+
+/// `sha256 0 HEX` lines.
+fn pcrs(text: &str) -> Vec<(PcrIndex, Digest)> {
+    text.lines()
+        .map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let bank = HashAlgorithm::from_name(words[0]).unwrap();
+            (
+                PcrIndex::new(words[1].parse().unwrap()).unwrap(),
+                Digest::from_hex(bank, &words[2].to_lowercase()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+const RECORDINGS: [&str; 6] =
+    ["q35-sha256", "q35-multibank", "q35-cmdline", "q35-ima", "q35-ima-ng", "q35-secureboot-uki"];
+
+#[test]
+fn own_recordings_match_their_pcrs() {
+    for name in RECORDINGS {
+        let (Some(log), Some(values)) = (own(name, "eventlog.bin"), own(name, "pcrs.txt")) else {
+            eprintln!("skipped: recording {name} is not here");
+            continue;
+        };
+        let log = EventLog::parse(&log).unwrap();
+        let values = pcrs(&String::from_utf8(values).unwrap());
+        let quoted = |bank, pcr| values.iter().find(|(i, d)| *i == pcr && d.algorithm() == bank).map(|v| v.1);
+        let boot = measured_boot(&log, quoted);
+        for bank in log.banks() {
+            for pcr in PcrIndex::all().filter(|pcr| !pcr.is_resettable() && *pcr != PcrIndex::IMA) {
+                let verdict = boot.verdict(bank, pcr).unwrap();
+                let explained = matches!(
+                    verdict,
+                    super::PcrVerdict::Matches { .. } | super::PcrVerdict::Untouched { .. }
+                );
+                assert!(explained, "{name} {bank} {pcr}: {verdict:?}");
+            }
+            let facts = boot.facts(bank);
+            assert_eq!(facts.faults(), [], "{name} {bank}");
+            let on = matches!(facts.secure_boot(), super::SecureBoot::On { .. });
+            assert_eq!(on, name == "q35-secureboot-uki", "{name} {:?}", facts.secure_boot());
+            assert!(matches!(facts.exit_boot_services(), super::ExitBootServices::Succeeded { .. }));
+            assert!(boot.images(bank).unwrap().count() >= 1);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `ImaList ──measured(&VerifiedQuote)──▶ MeasuredFiles`.
+
+use super::boot_aggregate;
+use super::entry::Entry;
+use super::error::ImaError;
+use super::list::ImaList;
+use super::replay::{Bank, Extend};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::pcr::PcrIndex;
+use crate::quote::VerifiedQuote;
+
+/// What is expected of the kernel that wrote a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImaOptions {
+    /// The bank that is replayed, and how the kernel extends it.
+    pub bank: Bank,
+    /// Where IMA extends: PCR 10, unless the kernel was built otherwise.
+    pub pcr: PcrIndex,
+    /// Other PCRs that rules of the device's IMA policy name (`pcr=`), replayed and compared like the first (threat i09).
+    pub other_pcrs: Vec<PcrIndex>,
+}
+
+impl ImaOptions {
+    /// PCR 10 of `bank`, extended with the bank's own hash.
+    #[must_use]
+    pub fn new(bank: HashAlgorithm) -> Self {
+        Self { bank: bank.into(), pcr: PcrIndex::IMA, other_pcrs: Vec::new() }
+    }
+}
+
+impl<'a> ImaList<'a> {
+    /// Finds the part of the list that the quote covers.
+    ///
+    /// The kernel goes on measuring between the quote and the reading of the list, so what follows the covered part is
+    /// normal and not believed (threat i02). The whole list has to be well-formed, and all template hashes right.
+    ///
+    /// # Errors
+    /// [`ImaError`]: threats i01, i03, i04, i08, i09, i10.
+    pub fn measured(
+        &self,
+        quote: &VerifiedQuote,
+        options: &ImaOptions,
+    ) -> Result<MeasuredFiles<'a>, ImaError> {
+        measure(self, options, |bank, pcr| quote.value(bank, pcr).copied())
+    }
+}
+
+/// [`ImaList::measured`] by values that the caller knows to be quoted.
+pub(crate) fn measure<'a, Q>(
+    list: &ImaList<'a>,
+    options: &ImaOptions,
+    quoted: Q,
+) -> Result<MeasuredFiles<'a>, ImaError>
+where
+    Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+{
+    let start = Registers::quoted(options, &quoted)?;
+    let walk = Walk::over(list, options.bank, start.clone())?;
+    let Some(covered) = walk.covered else {
+        return Err(uncovered(list, options, start, &walk));
+    };
+    let first = list.entries().next().ok_or_else(missing_aggregate)??;
+    let boot_aggregate = boot_aggregate::check(&first, &quoted)?;
+    Ok(MeasuredFiles {
+        covered: list.prefix(covered.end),
+        boot_aggregate,
+        attested: covered.entries,
+        violations: covered.violations,
+        not_yet_attested: walk.read.saturating_sub(covered.entries),
+    })
+}
+
+fn missing_aggregate() -> ImaError {
+    ImaError::BootAggregateMissing { found: "nothing".to_owned() }
+}
+
+/// Tells why: a bank that the kernel extends in another way, or a list that is not the quoted one.
+fn uncovered(list: &ImaList<'_>, options: &ImaOptions, start: Registers, walk: &Walk) -> ImaError {
+    let bank = options.bank;
+    for found in Extend::ALL.into_iter().filter(|extend| *extend != bank.extend) {
+        let other = Walk::over(list, Bank { extend: found, ..bank }, start.clone());
+        if let Ok(Walk { covered: Some(covered), .. }) = other {
+            return ImaError::ExtendedOtherwise {
+                bank: bank.algorithm,
+                found,
+                expected: bank.extend,
+                covered: covered.entries,
+            };
+        }
+    }
+    let Register { pcr, value, quoted } = walk.registers.first_other();
+    ImaError::NotCovered { pcr, read: walk.read, replayed: value.into(), quoted: quoted.into() }
+}
+
+/// A PCR while the list is replayed, and the value that it must reach.
+#[derive(Debug, Clone, Copy)]
+struct Register {
+    pcr: PcrIndex,
+    value: Digest,
+    quoted: Digest,
+}
+
+/// The PCRs that the list may extend.
+#[derive(Debug, Clone)]
+struct Registers {
+    main: Register,
+    others: Vec<Register>,
+}
+
+impl Registers {
+    fn quoted<Q>(options: &ImaOptions, quoted: &Q) -> Result<Self, ImaError>
+    where
+        Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+    {
+        let bank = options.bank.algorithm;
+        let register = |pcr: PcrIndex| {
+            let quoted = quoted(bank, pcr).ok_or(ImaError::NotQuoted { bank, pcr })?;
+            Ok(Register { pcr, value: pcr.start(bank), quoted })
+        };
+        let main = register(options.pcr)?;
+        if main.value == main.quoted {
+            return Err(ImaError::NothingMeasured { bank, pcr: options.pcr });
+        }
+        let others = options.other_pcrs.iter().filter(|pcr| **pcr != options.pcr);
+        Ok(Self { main, others: others.map(|pcr| register(*pcr)).collect::<Result<_, _>>()? })
+    }
+
+    fn at(&mut self, entry: &Entry<'_>) -> Result<&mut Register, ImaError> {
+        if entry.pcr() == self.main.pcr {
+            return Ok(&mut self.main);
+        }
+        let expected = self.main.pcr;
+        self.others.iter_mut().find(|register| register.pcr == entry.pcr()).ok_or(ImaError::OtherPcr {
+            entry: entry.number(),
+            offset: entry.offset(),
+            found: entry.pcr(),
+            expected,
+        })
+    }
+
+    fn all_as_quoted(&self) -> bool {
+        self.main.value == self.main.quoted && self.others.iter().all(|other| other.value == other.quoted)
+    }
+
+    fn first_other(&self) -> Register {
+        let differs = |register: &&Register| register.value != register.quoted;
+        *std::iter::once(&self.main).chain(&self.others).find(differs).unwrap_or(&self.main)
+    }
+}
+
+/// The part of a list that a quote covers.
+#[derive(Debug, Clone, Copy)]
+struct Covered {
+    entries: usize,
+    violations: usize,
+    end: usize,
+}
+
+/// A list read to its end.
+#[derive(Debug)]
+struct Walk {
+    registers: Registers,
+    read: usize,
+    covered: Option<Covered>,
+}
+
+impl Walk {
+    fn over(list: &ImaList<'_>, bank: Bank, registers: Registers) -> Result<Self, ImaError> {
+        let mut walk = Self { registers, read: 0, covered: None };
+        let mut violations = 0_usize;
+        let mut entries = list.entries();
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let listed = entry.check_template_hash()?;
+            let register = walk.registers.at(&entry)?;
+            walk.read = entry.number();
+            if walk.covered.is_some() {
+                continue;
+            }
+            violations = violations.saturating_add(usize::from(entry.is_violation()));
+            // Register and value are of one bank, so there always is a next value.
+            if let Some(next) = register.value.extend(&bank.extend_value(&entry, &listed)) {
+                register.value = next;
+            }
+            if walk.registers.all_as_quoted() {
+                walk.covered = Some(Covered { entries: walk.read, violations, end: entries.offset() });
+            }
+        }
+        Ok(walk)
+    }
+}
+
+/// The entries of a list that a quote covers. Only [`ImaList::measured`] makes them:
+/// ```compile_fail
+/// # fn f<'a>(covered: attest::ima::ImaList<'a>, boot_aggregate: attest::Digest) -> attest::ima::MeasuredFiles<'a> {
+/// attest::ima::MeasuredFiles { covered, boot_aggregate, attested: 1, violations: 0, not_yet_attested: 0 }
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuredFiles<'a> {
+    covered: ImaList<'a>,
+    boot_aggregate: Digest,
+    attested: usize,
+    violations: usize,
+    not_yet_attested: usize,
+}
+
+impl<'a> MeasuredFiles<'a> {
+    /// What was measured: all attested entries but the boot aggregate and the violations, in the order of the list.
+    ///
+    /// Violations are left out because nothing in them is authenticated (threat i13). An entry further on that is called
+    /// `boot_aggregate` is a file like any other (threat i16); after a kexec the kernel writes one.
+    pub fn files(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        // The prefix was parsed before: no error is left to meet.
+        self.covered.entries().skip(1).filter_map(Result::ok).filter(|entry| !entry.is_violation())
+    }
+
+    /// The attested violations, for a report: their paths and digests are not authenticated.
+    pub fn violation_entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        self.covered.entries().filter_map(Result::ok).filter(Entry::is_violation)
+    }
+
+    /// The hash of the boot PCRs, found equal to the quoted ones.
+    #[must_use]
+    pub const fn boot_aggregate(&self) -> &Digest {
+        &self.boot_aggregate
+    }
+
+    /// Entries that the quote covers, with the boot aggregate and the violations.
+    #[must_use]
+    pub const fn attested(&self) -> usize {
+        self.attested
+    }
+
+    /// Entries after those (threat i02).
+    #[must_use]
+    pub const fn not_yet_attested(&self) -> usize {
+        self.not_yet_attested
+    }
+
+    /// Violations among the attested entries (threat i05).
+    #[must_use]
+    pub const fn violations(&self) -> usize {
+        self.violations
+    }
+}

@@ -1,0 +1,48 @@
+//! Linux IMA measurement lists: which files a machine opened, ran and mapped since it started.
+//!
+//! ```text
+//! binary_runtime_measurements ─▶ ImaList ──measured(&VerifiedQuote)──▶ MeasuredFiles   the covered prefix
+//! ascii_runtime_measurements ──ascii_to_binary──▶ ▲                                    the rest: not yet attested
+//! ```
+//!
+//! The kernel hashes each entry's template data and extends PCR 10 with it. So a list is believed as far as some prefix of
+//! it replays to the quoted PCR, and its first entry, the boot aggregate, is the hash of the quoted boot PCRs.
+//!
+//! ```
+//! use attest::ima::{ImaList, replay};
+//! use attest::HashAlgorithm;
+//!
+//! fn show(list: &[u8]) -> Result<(), attest::ima::ImaError> {
+//!     let list = ImaList::new(list);
+//!     for entry in list.entries() {
+//!         let entry = entry?;
+//!         println!("{} {} {}", entry.number(), entry.file_digest(), entry.path().escape_ascii());
+//!     }
+//!     let pcrs = replay(&list, &[HashAlgorithm::Sha256.into()])?;
+//!     println!("{:?}", pcrs.get(HashAlgorithm::Sha256, attest::PcrIndex::IMA));
+//!     Ok(())
+//! }
+//! # show(&[]).unwrap();
+//! ```
+
+mod ascii;
+mod boot_aggregate;
+mod entry;
+mod error;
+mod file_digest;
+mod list;
+mod measured;
+mod replay;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use ascii::ascii_to_binary;
+pub use entry::Entry;
+pub use error::{EntryError, ImaError};
+pub use file_digest::{DigestKind, FileDigest};
+pub use list::{ByteOrder, Entries, ImaList};
+pub(crate) use measured::measure;
+pub use measured::{ImaOptions, MeasuredFiles};
+pub use replay::{Bank, Extend, replay};
+pub use template::Field;

@@ -1,0 +1,141 @@
+//! Recording reference values from a golden device: a device that an operator has declared to be good.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::{ReferenceEvent, ReferenceValues, path_text};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::{EventLog, EventLogError, MeasuredBoot, PcrVerdict, describe, measured_boot};
+use crate::ima::{ImaError, ImaList, ImaOptions, measure};
+use crate::pcr::PcrIndex;
+use crate::quote::SignedQuote;
+
+/// What an operator says of a golden device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Golden {
+    /// The product.
+    pub product: String,
+    /// The release that it runs.
+    pub release: String,
+    /// When the values are recorded.
+    pub issued: Timestamp,
+    /// When they end.
+    pub expires: Option<Timestamp>,
+    /// The bank to record.
+    pub bank: HashAlgorithm,
+}
+
+/// Why nothing could be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// The quote has no PCR of the bank.
+    #[error("the quote has no PCR of bank {bank}")]
+    Bank {
+        /// The bank.
+        bank: HashAlgorithm,
+    },
+    /// The event log is malformed.
+    #[error(transparent)]
+    EventLog(#[from] EventLogError),
+    /// The IMA list is malformed, or does not belong to the quote.
+    #[error(transparent)]
+    Ima(#[from] ImaError),
+    /// A PCR of the golden device is not what its own log says: such a device is not golden.
+    #[error(
+        "PCR {pcr} ({bank}) is {quoted}, but its log leads to {replayed}; record from a device whose log is whole"
+    )]
+    Differs {
+        /// The bank.
+        bank: HashAlgorithm,
+        /// The PCR.
+        pcr: PcrIndex,
+        /// Its value.
+        quoted: String,
+        /// The log's value.
+        replayed: String,
+    },
+}
+
+/// Records what `quote` and the logs that belong to it show. PCRs that nothing explains are left out: a policy that
+/// judges one of them then finds no reference value, and refuses.
+///
+/// # Errors
+/// [`RecordError`] when the logs do not belong to the quote.
+pub fn record(
+    golden: Golden,
+    quote: &SignedQuote,
+    event_log: Option<&[u8]>,
+    ima_list: Option<&[u8]>,
+) -> Result<ReferenceValues, RecordError> {
+    let bank = golden.bank;
+    if !quote.values().any(|(_, value)| value.algorithm() == bank) {
+        return Err(RecordError::Bank { bank });
+    }
+    let boot = event_log
+        .map(|bytes| {
+            EventLog::parse(bytes).map(|log| measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied()))
+        })
+        .transpose()?;
+    let (pcrs, events) =
+        boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank))?;
+    let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;
+    Ok(ReferenceValues {
+        version: 1,
+        product: golden.product,
+        release: golden.release,
+        issued: golden.issued,
+        expires: golden.expires,
+        bank,
+        pcrs,
+        events,
+        files,
+    })
+}
+
+type BootValues = (BTreeMap<PcrIndex, Digest>, Vec<ReferenceEvent>);
+
+fn boot_values(boot: &MeasuredBoot<'_>, bank: HashAlgorithm) -> Result<BootValues, RecordError> {
+    let mut pcrs = BTreeMap::new();
+    let mut events = Vec::new();
+    for (_, pcr, verdict) in boot.verdicts().filter(|(b, pcr, _)| *b == bank && *pcr != PcrIndex::IMA) {
+        match verdict {
+            PcrVerdict::Matches { value, .. } | PcrVerdict::Untouched { value } => {
+                pcrs.insert(pcr, *value);
+            }
+            PcrVerdict::Differs { quoted, replayed, .. } => {
+                let (quoted, replayed) = (quoted.to_hex(), replayed.to_hex());
+                return Err(RecordError::Differs { bank, pcr, quoted, replayed });
+            }
+            PcrVerdict::Unexplained { .. } => {}
+        }
+        for measured in boot.events_of(bank, pcr).into_iter().flatten() {
+            events.push(ReferenceEvent {
+                pcr,
+                kind: measured.event().event_type().to_string(),
+                digest: *measured.digest(),
+                description: describe(measured.event()),
+            });
+        }
+    }
+    Ok((pcrs, events))
+}
+
+fn file_digests(
+    list: &[u8],
+    quote: &SignedQuote,
+    bank: HashAlgorithm,
+) -> Result<BTreeMap<String, Vec<String>>, RecordError> {
+    let measured =
+        measure(&ImaList::new(list), &ImaOptions::new(bank), |bank, pcr| quote.value(bank, pcr).copied())?;
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in measured.files() {
+        let digests = files.entry(path_text(entry.path())).or_default();
+        let digest = entry.file_digest().to_string();
+        if !digests.contains(&digest) {
+            digests.push(digest);
+        }
+    }
+    Ok(files)
+}

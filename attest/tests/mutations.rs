@@ -1,0 +1,135 @@
+//! The fuzz targets' entry points as plain tests: recorded and made inputs, changed at random by a fixed seed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+use std::path::{Path, PathBuf};
+
+use attest::dsse;
+use attest::evidence::Evidence;
+use attest::key::PublicArea;
+use attest::policy::Policy;
+use attest::quote::tpm2_tools::read_pcr_file;
+use attest::quote::{Attest, VerifyingKey};
+use attest::reference::ReferenceValues;
+
+const ROUNDS: usize = 100_000;
+
+/// A small generator of our own (xorshift64*), so that a failure comes again with the same number.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+
+    /// One to four changes: a byte set, a bit flipped, a piece removed, doubled or filled with an extreme value.
+    fn mutate(&mut self, seed: &[u8]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            let length = self.below(9).min(bytes.len() - at);
+            match self.below(5) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(self.next() & 0xFF).unwrap(),
+                1 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                2 => drop(bytes.drain(at..at + length)),
+                3 => {
+                    let piece = bytes[at..at + length].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                _ => bytes[at..at + length].fill(if self.next() & 1 == 0 { 0xFF } else { 0 }),
+            }
+        }
+        bytes
+    }
+}
+
+fn vector(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tpm-sim-tests/vectors").join(name);
+    read(&path)
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn mutated_quotes_are_refused_and_never_panic() {
+    let mut random = Random(1);
+    for name in ["tpm2-tools-quote-rsa", "tpm2-tools-quote-two-banks", "tpm2-tools-quote-ecc"] {
+        let file = |part: &str| vector(&format!("{name}/{part}"));
+        let (message, signature, pcrs) = (file("quote.msg"), file("quote.sig"), file("quote.pcrs"));
+        let key = PublicArea::parse_tpm2b(&file("ak.pub")).unwrap();
+        let verifying = VerifyingKey::bare(key.key().clone()).unwrap();
+        for round in 0..ROUNDS / 3 {
+            let changed = random.mutate(&message);
+            let _ = (Attest::parse_quote(&changed), Attest::parse_certify(&changed));
+            let _ = read_pcr_file(&random.mutate(&pcrs), &message);
+            let _ = read_pcr_file(&pcrs, &changed);
+            let _ = PublicArea::parse(&random.mutate(key.as_bytes()));
+            // Verifying is slow, so that only some are tried.
+            if round % 64 == 0 && changed != message {
+                assert!(verifying.verify(&changed, &signature).is_err(), "round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mutated_evidence_reads_the_same_or_not_at_all() {
+    let evidence = Evidence {
+        version: attest::evidence::VERSION,
+        quote: attest::evidence::QuoteEvidence {
+            message: vector("tpm2-tools-quote-rsa/quote.msg").into(),
+            signature: vector("tpm2-tools-quote-rsa/quote.sig").into(),
+            pcr_values: vec![vec![0; 32].into(); 3],
+        },
+        attestation_key: vector("tpm2-tools-quote-rsa/ak.pub").into(),
+        certificates: vec![vec![0x30; 40].into()],
+        event_log: Some(vector("q35-sha256/eventlog.bin")[..200].to_vec().into()),
+        ima_list: None,
+    };
+    let seed = evidence.to_bytes().unwrap();
+    let mut random = Random(2);
+    for round in 0..ROUNDS {
+        if let Ok(read) = Evidence::parse(&random.mutate(&seed)) {
+            assert_eq!(Evidence::parse(&read.to_bytes().unwrap()).unwrap(), read, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn mutated_policies_and_references_never_panic() {
+    let policy = b"version = 1\nname = \"n\"\n[trust]\ndevice_roots = [\"r\"]\nreference_keys = [\"k\"]\n[quote]\npcrs = [0, 7]\n\
+        [boot]\nreferences = [\"g\"]\n[ima]\nlist = \"require\"\n";
+    let zeros = "0".repeat(64);
+    let reference = format!(
+        "{{\"version\":1,\"product\":\"p\",\"release\":\"1\",\"issued\":\"2026-01-01T00:00:00Z\",\"expires\":null,\"bank\":\"sha256\",\
+         \"pcrs\":{{\"0\":\"sha256:{zeros}\"}},\"events\":[],\"files\":{{\"/bin/sh\":[\"sha256:{zeros}\"]}}}}"
+    );
+    ReferenceValues::parse(reference.as_bytes()).unwrap();
+    let mut random = Random(3);
+    for _ in 0..ROUNDS / 4 {
+        if let Ok(text) = String::from_utf8(random.mutate(policy))
+            && let Ok(policy) = Policy::parse(&text)
+        {
+            assert!(!policy.quote.pcrs.is_empty());
+        }
+        let changed = random.mutate(reference.as_bytes());
+        if let Ok(values) = ReferenceValues::parse(&changed) {
+            assert_eq!(ReferenceValues::parse(&values.to_json().unwrap()).unwrap(), values);
+        }
+        assert!(dsse::verify(&changed, "type", &[]).is_err());
+    }
+}
