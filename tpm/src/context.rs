@@ -1,0 +1,276 @@
+//! The connection to a TPM, and the handles and sessions that live in it.
+
+use std::cell::RefCell;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use tss_esapi::Context;
+use tss_esapi::attributes::SessionAttributesBuilder;
+use tss_esapi::constants::SessionType;
+use tss_esapi::handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, SessionHandle, TpmHandle};
+use tss_esapi::interface_types::algorithm::HashingAlgorithm;
+use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
+use tss_esapi::structures::SymmetricDefinition;
+use tss_esapi::tcti_ldr::TctiNameConf;
+use tss_esapi::traits::Marshall;
+
+use crate::error::TpmError;
+use crate::tcti::Tcti;
+
+/// How long a TPM may take for its first answer. Real ones need milliseconds; a simulator that somebody else is
+/// connected to never answers.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// An open TPM. Everything that occupies the TPM's memory borrows from it and frees itself.
+pub struct Tpm {
+    context: RefCell<Context>,
+    tcti: Tcti,
+}
+
+impl std::fmt::Debug for Tpm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tpm").field("tcti", &self.tcti).finish_non_exhaustive()
+    }
+}
+
+impl Tpm {
+    /// Opens the TPM and makes sure that it answers, within 10 seconds.
+    ///
+    /// # Errors
+    /// [`TpmError::NotThere`] and [`TpmError::Busy`] tell the two common cases apart.
+    pub fn open(tcti: &Tcti) -> Result<Self, TpmError> {
+        tcti.probe()?;
+        let config: TctiNameConf =
+            tcti.to_string().parse().map_err(|error| TpmError::from_tss("TCTI", error))?;
+        let (sender, receiver) = channel();
+        // The TSS can't be told to give up waiting, so the first command runs where it can be left behind.
+        thread::spawn(move || {
+            let opened = Context::new(config).and_then(|mut context| {
+                context.get_random(1)?;
+                Ok(context)
+            });
+            // Nobody listens any more once the time is over; the context then closes itself.
+            let _ = sender.send(opened);
+        });
+        match receiver.recv_timeout(FIRST_ANSWER) {
+            Ok(Ok(context)) => Ok(Self { context: RefCell::new(context), tcti: tcti.clone() }),
+            Ok(Err(error)) => Err(TpmError::from_tss("TPM2_GetRandom", error)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(TpmError::Busy { tcti: tcti.to_string() })
+            }
+        }
+    }
+
+    /// Where the TPM is.
+    #[must_use]
+    pub fn tcti(&self) -> &Tcti {
+        &self.tcti
+    }
+
+    /// Runs one command that needs no authorization.
+    pub(crate) fn run<T>(
+        &self,
+        command: &'static str,
+        f: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, TpmError> {
+        tracing::debug!(command, "TPM");
+        self.context
+            .borrow_mut()
+            .execute_without_session(f)
+            .map_err(|error| TpmError::from_tss(command, error))
+    }
+
+    /// Runs one command with an empty password for each of its first `authorizations` (1 or 2) handles.
+    pub(crate) fn run_authorized<T>(
+        &self,
+        command: &'static str,
+        sessions: (Option<AuthSession>, Option<AuthSession>),
+        f: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, TpmError> {
+        tracing::debug!(command, "TPM");
+        self.context
+            .borrow_mut()
+            .execute_with_sessions((sessions.0, sessions.1, None), f)
+            .map_err(|error| TpmError::from_tss(command, error))
+    }
+
+    /// The key at a persistent handle; `None` when the handle is free.
+    ///
+    /// # Errors
+    /// [`TpmError`] when the TPM can't be asked.
+    pub fn persistent(&self, handle: u32) -> Result<Option<Key<'_>>, TpmError> {
+        if !self.is_occupied(handle)? {
+            return Ok(None);
+        }
+        let object = self.run("TPM2_ReadPublic", |context| {
+            context.tr_from_tpm_public(TpmHandle::Persistent(PersistentTpmHandle::new(handle)?))
+        })?;
+        // From here on the handle closes itself, also when its public area can't be read.
+        let mut key = Key {
+            tpm: self,
+            handle: KeyHandle::from(object),
+            residence: Residence::Persistent,
+            public: Vec::new(),
+        };
+        key.public = self.read_public(key.handle)?;
+        Ok(Some(key))
+    }
+
+    /// Flushes a transient object or loaded session by its number.
+    pub(crate) fn flush_handle(&self, handle: u32) -> Result<(), TpmError> {
+        self.run("TPM2_FlushContext", |context| {
+            let object = context.tr_from_tpm_public(TpmHandle::try_from(handle)?)?;
+            context.flush_context(object)
+        })
+    }
+
+    /// Whether a persistent object or NV index exists at `handle`.
+    pub(crate) fn is_occupied(&self, handle: u32) -> Result<bool, TpmError> {
+        use tss_esapi::constants::CapabilityType;
+        use tss_esapi::structures::CapabilityData;
+        let (data, _) = self.run("TPM2_GetCapability", |context| {
+            context.get_capability(CapabilityType::Handles, handle, 1)
+        })?;
+        Ok(match data {
+            CapabilityData::Handles(handles) => handles.iter().any(|found| u32::from(*found) == handle),
+            _ => false,
+        })
+    }
+
+    /// Takes a new transient object into ownership.
+    pub(crate) fn adopt(
+        &self,
+        handle: KeyHandle,
+        public: &tss_esapi::structures::Public,
+    ) -> Result<Key<'_>, TpmError> {
+        let mut key = Key { tpm: self, handle, residence: Residence::Transient, public: Vec::new() };
+        key.public = public.marshall().map_err(|error| TpmError::from_tss("TPM2_CreatePrimary", error))?;
+        Ok(key)
+    }
+
+    fn read_public(&self, handle: KeyHandle) -> Result<Vec<u8>, TpmError> {
+        self.run("TPM2_ReadPublic", |context| context.read_public(handle)?.0.marshall())
+    }
+
+    /// A session that is salted with `key`'s public half, so that a bus interposer learns no parameter that travels under
+    /// it (threat p13).
+    pub(crate) fn salted_session(
+        &self,
+        key: &Key<'_>,
+        kind: SessionType,
+        hash: HashingAlgorithm,
+        symmetric: SymmetricDefinition,
+    ) -> Result<Session<'_>, TpmError> {
+        let session = self.start_session(Some(key.handle), kind, hash, symmetric)?;
+        let (attributes, mask) =
+            SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true).build();
+        self.run("session attributes", |context| {
+            context.tr_sess_set_attributes(session.session, attributes, mask)
+        })?;
+        Ok(session)
+    }
+
+    /// A session that only authorizes.
+    pub(crate) fn plain_session(
+        &self,
+        kind: SessionType,
+        hash: HashingAlgorithm,
+        symmetric: SymmetricDefinition,
+    ) -> Result<Session<'_>, TpmError> {
+        self.start_session(None, kind, hash, symmetric)
+    }
+
+    fn start_session(
+        &self,
+        salt_key: Option<KeyHandle>,
+        kind: SessionType,
+        hash: HashingAlgorithm,
+        symmetric: SymmetricDefinition,
+    ) -> Result<Session<'_>, TpmError> {
+        const COMMAND: &str = "TPM2_StartAuthSession";
+        let session = self
+            .run(COMMAND, |context| context.start_auth_session(salt_key, None, None, kind, symmetric, hash))?
+            .ok_or(TpmError::Command { command: COMMAND, cause: "the TPM gave no session".to_owned() })?;
+        Ok(Session { tpm: self, session })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Residence {
+    Transient,
+    Persistent,
+}
+
+/// A key that is loaded in the TPM. Dropping it frees the TPM's memory, on errors and panics too: TPMs have room for
+/// three objects.
+#[derive(Debug)]
+pub struct Key<'t> {
+    tpm: &'t Tpm,
+    handle: KeyHandle,
+    residence: Residence,
+    public: Vec<u8>,
+}
+
+impl Key<'_> {
+    /// The TPMT_PUBLIC.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    pub(crate) fn handle(&self) -> KeyHandle {
+        self.handle
+    }
+
+    /// The hash of its Name: the second field of a TPMT_PUBLIC (Part 2 §12.2.4).
+    pub(crate) fn name_algorithm(&self) -> HashingAlgorithm {
+        match self.public.get(2..4) {
+            Some([0x00, 0x0C]) => HashingAlgorithm::Sha384,
+            _ => HashingAlgorithm::Sha256,
+        }
+    }
+}
+
+impl Drop for Key<'_> {
+    fn drop(&mut self) {
+        let mut object = ObjectHandle::from(self.handle);
+        let freed = match self.residence {
+            Residence::Transient => {
+                self.tpm.run("TPM2_FlushContext", |context| context.flush_context(object))
+            }
+            Residence::Persistent => self.tpm.run("close", |context| context.tr_close(&mut object)),
+        };
+        if let Err(error) = freed {
+            tracing::debug!(%error, "a key could not be released");
+        }
+    }
+}
+
+/// A session that ends with its value.
+#[derive(Debug)]
+pub(crate) struct Session<'t> {
+    tpm: &'t Tpm,
+    session: AuthSession,
+}
+
+impl Session<'_> {
+    pub(crate) fn auth(&self) -> AuthSession {
+        self.session
+    }
+
+    pub(crate) fn policy(&self) -> Result<PolicySession, TpmError> {
+        PolicySession::try_from(self.session)
+            .map_err(|error| TpmError::from_tss("TPM2_StartAuthSession", error))
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let handle = SessionHandle::from(self.session);
+        if let Err(error) = self.tpm.run("TPM2_FlushContext", |context| context.flush_context(handle.into()))
+        {
+            tracing::debug!(%error, "a session could not be released");
+        }
+    }
+}
