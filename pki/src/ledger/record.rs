@@ -1,0 +1,211 @@
+//! One line of the ledger.
+
+use attest::Digest;
+use attest::key::Name;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ca::IssuedCertificate;
+use crate::device_id::DeviceId;
+
+/// The format's name and version, in every line.
+const FORMAT: &str = "hallmark-ledger/1";
+/// How each line begins.
+pub const LINE_START: &str = r#"{"format":"hallmark-ledger/"#;
+/// Longest line in bytes.
+pub(super) const MAX_LINE: usize = 16 * 1024;
+const MAX_NOTE: usize = 200;
+
+/// A record that can't become a line.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// Text with control characters, or too long.
+    #[error("{what} {found:?} is not accepted: 1 to {MAX_NOTE} characters without control characters")]
+    Text {
+        /// Which field.
+        what: &'static str,
+        /// The text, shortened.
+        found: String,
+    },
+    /// No certificate in an enrolment.
+    #[error("an enrolment without a certificate is not recorded")]
+    NoCertificate,
+    /// Longer than a line may be.
+    #[error("the record has {found} bytes, expected at most {MAX_LINE}")]
+    TooLong {
+        /// Its length.
+        found: usize,
+    },
+    /// Not the JSON of a record.
+    #[error("the record is malformed: {0}")]
+    Json(String),
+    /// A line of another format.
+    #[error("format is {found:?}, expected {FORMAT:?}")]
+    Format {
+        /// What the line says.
+        found: String,
+    },
+}
+
+/// One event, with its time and who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    format: String,
+    time: Timestamp,
+    device_id: DeviceId,
+    event: Event,
+    tool: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// A device got its certificates.
+    Enrolled(Enrolment),
+    /// An operator ended a device's identity.
+    Revoked(Revocation),
+}
+
+/// The TPM, the keys and the certificates of an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// SHA-256 of the EK certificate: which TPM.
+    pub ek_certificate: Digest,
+    /// Name of the IAK, hex.
+    pub iak_name: String,
+    /// Name of the IDevID, hex, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idevid_name: Option<String>,
+    /// The certificates that were issued.
+    pub certificates: Vec<CertificateRecord>,
+}
+
+impl Enrolment {
+    /// An enrolment from what the pipeline made.
+    #[must_use]
+    pub fn new(
+        ek_certificate: Digest,
+        iak: &Name,
+        idevid: Option<&Name>,
+        certificates: &[&IssuedCertificate],
+    ) -> Self {
+        Self {
+            ek_certificate,
+            iak_name: iak.to_string(),
+            idevid_name: idevid.map(ToString::to_string),
+            certificates: certificates.iter().map(|issued| CertificateRecord::of(issued)).collect(),
+        }
+    }
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRecord {
+    /// Its serial number, hex.
+    pub serial: String,
+    /// Its SHA-256.
+    pub sha256: Digest,
+}
+
+impl CertificateRecord {
+    fn of(issued: &IssuedCertificate) -> Self {
+        Self { serial: issued.serial().to_string(), sha256: issued.fingerprint() }
+    }
+}
+
+/// Why an identity ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// The operator's reason.
+    pub reason: String,
+}
+
+impl Record {
+    /// A record of `event` at `time`; `tool` is the writing program and its version, e.g. `hallmark 0.1.0`.
+    ///
+    /// # Errors
+    /// [`RecordError`] for text with control characters and enrolments without certificates.
+    pub fn new(time: Timestamp, device_id: DeviceId, event: Event, tool: &str) -> Result<Self, RecordError> {
+        check_text("tool version", tool)?;
+        match &event {
+            Event::Enrolled(enrolment) if enrolment.certificates.is_empty() => {
+                return Err(RecordError::NoCertificate);
+            }
+            Event::Revoked(revocation) => check_text("reason", &revocation.reason)?,
+            Event::Enrolled(_) => {}
+        }
+        Ok(Self { format: FORMAT.to_owned(), time, device_id, event, tool: tool.to_owned() })
+    }
+
+    /// When.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Which device.
+    #[must_use]
+    pub fn device_id(&self) -> &DeviceId {
+        &self.device_id
+    }
+
+    /// What.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The program that wrote it.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// The enrolment, when it is one.
+    #[must_use]
+    pub fn enrolment(&self) -> Option<&Enrolment> {
+        match &self.event {
+            Event::Enrolled(enrolment) => Some(enrolment),
+            Event::Revoked(_) => None,
+        }
+    }
+
+    /// One line of JSON, its newline included.
+    pub(super) fn to_line(&self) -> Result<Vec<u8>, RecordError> {
+        let mut line = serde_json::to_vec(self).map_err(|error| RecordError::Json(error.to_string()))?;
+        line.push(b'\n');
+        if line.len() > MAX_LINE { Err(RecordError::TooLong { found: line.len() }) } else { Ok(line) }
+    }
+
+    /// Reads a line without its newline: unknown fields, repeated keys and other formats are refused.
+    pub(super) fn from_line(line: &[u8]) -> Result<Self, RecordError> {
+        if line.len() > MAX_LINE {
+            return Err(RecordError::TooLong { found: line.len() });
+        }
+        let record: Self =
+            serde_json::from_slice(line).map_err(|error| RecordError::Json(error.to_string()))?;
+        if record.format == FORMAT { Ok(record) } else { Err(RecordError::Format { found: record.format }) }
+    }
+}
+
+/// Whether bytes could be the start of a line that a power cut ended.
+pub(super) fn is_beginning(bytes: &[u8]) -> bool {
+    // File systems may leave zeros where data had not arrived yet.
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let bytes = bytes.get(..bytes.len().saturating_sub(zeros)).unwrap_or_default();
+    let start = format!("{{\"format\":\"{FORMAT}\"");
+    let length = bytes.len().min(start.len());
+    bytes.get(..length) == start.as_bytes().get(..length)
+}
+
+fn check_text(what: &'static str, text: &str) -> Result<(), RecordError> {
+    let good = (1..=MAX_NOTE).contains(&text.len()) && !text.chars().any(char::is_control);
+    let found = || text.chars().take(MAX_NOTE).collect();
+    if good { Ok(()) } else { Err(RecordError::Text { what, found: found() }) }
+}
