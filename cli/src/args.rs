@@ -1,0 +1,105 @@
+//! The command line: global options and the list of commands. Each command's own options stand in its file.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::commands;
+use crate::output::Format;
+
+/// Device identity, attestation, signed updates and gated start, with a TPM 2.0 as root of trust.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hallmark",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done or trusted, 1 could not do it, 2 wrong usage, 3 judged and refused, \
+                  4 no TPM or TPM error, 5 cannot tell.\n\
+                  Try `hallmark check` first: it tells what works here and what is missing."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Where the TPM is: device:PATH, swtpm:host=HOST,port=PORT, mssim:… or tabrmd [default: device:/dev/tpmrm0]
+    #[arg(long, global = true, env = "HALLMARK_TCTI", value_name = "TCTI", help_heading = "Global options")]
+    pub(crate) tcti: Option<String>,
+
+    /// Folder for what outlives a command [default: /var/lib/hallmark for root, else ~/.local/state/hallmark]
+    #[arg(long, global = true, env = "HALLMARK_STATE", value_name = "DIR", help_heading = "Global options")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Form of the report on standard output
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "human",
+        value_name = "FORM",
+        help_heading = "Global options"
+    )]
+    pub(crate) format: Format,
+
+    /// Say more on standard error; twice for TPM commands
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tell what works and what is missing here, with a fix beside each
+    Check(commands::check::Args),
+    /// The simulated TPM: start, stop, status, boot, extend
+    #[command(subcommand)]
+    Sim(commands::sim::Command),
+    /// The factory's certificate authority: init, issue, revoke, show
+    #[command(subcommand)]
+    Ca(commands::ca::Command),
+    /// Give this device its identity: keys in the TPM, certificates by the CA, a line in the ledger
+    Provision(commands::provision::Args),
+    /// The device's identity
+    #[command(subcommand)]
+    Identity(commands::identity::Command),
+    /// Collect evidence for a verifier's nonce (attester)
+    Attest(commands::attest::Args),
+    /// Judge evidence by a policy (verifier)
+    Appraise(commands::appraise::Args),
+    /// Quotes as tpm2-tools write them
+    #[command(subcommand)]
+    Quote(commands::quote::Command),
+    /// TCG event logs
+    #[command(subcommand)]
+    Eventlog(commands::eventlog::Command),
+    /// Linux IMA measurement lists
+    #[command(subcommand)]
+    Ima(commands::ima::Command),
+    /// Reference values: record, sign, show
+    #[command(subcommand)]
+    Reference(commands::reference::Command),
+    /// Keys that sign packages and reference values
+    #[command(subcommand)]
+    Key(commands::key::Command),
+    /// Sigstore bundles of any artifact
+    #[command(subcommand)]
+    Bundle(commands::bundle::Command),
+    /// Update packages: pack, sign, verify, inspect, install, status
+    #[command(subcommand)]
+    Update(commands::update::Command),
+    /// Attest, appraise, and start the installed modules only when trusted
+    Run(commands::run::Args),
+    /// The modules of a running `hallmark run`
+    #[command(subcommand)]
+    Module(commands::module::Command),
+    /// Print completions for a shell
+    Completions(commands::completions::Args),
+}

@@ -1,0 +1,200 @@
+//! `hallmark appraise`: the verifier's judgement.
+
+use std::io;
+use std::path::PathBuf;
+
+use attest::appraisal::{Appraisal, Verdict};
+use attest::challenge::Nonce;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::files;
+use crate::output::{BOLD, Mark, Page, Report};
+use crate::verifier::{Verifier, challenge};
+
+/// Judge evidence by a policy.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hallmark appraise evidence --nonce $NONCE --policy policy.toml\n\n\
+    The nonce must be the one that this verifier gave out: fresh, random, and used once.\n\
+    It is good for five minutes after --issued; without that, this command can't tell its age.")]
+pub(crate) struct Args {
+    /// The evidence that `hallmark attest` wrote
+    evidence: PathBuf,
+    /// The nonce that the evidence must answer, 16 to 64 bytes
+    #[arg(long, value_name = "HEX")]
+    nonce: String,
+    /// The policy (TOML); files that it names are relative to it
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// When the nonce was given out (RFC 3339, e.g. 2026-06-01T12:00:00Z) [default: now]
+    #[arg(long, value_name = "TIME")]
+    issued: Option<Timestamp>,
+    /// Refuse a nonce that was used before with this option (kept in the state folder)
+    #[arg(long)]
+    once: bool,
+}
+
+/// A verdict with everything behind it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AppraisalReport {
+    /// `trusted`, `refused` or `cannot-tell`.
+    verdict: Verdict,
+    /// Every reason against the device: id, what, where, expected, found.
+    reasons: Vec<ReasonView>,
+    /// What the policy only wants reported.
+    notes: Vec<String>,
+    /// What was established: device, boot counters, PCRs, secure boot, IMA.
+    claims: attest::appraisal::Claims,
+    /// SHA-256 over the policy and the files that belong to it.
+    policy_digest: String,
+    /// When it was judged.
+    appraised: String,
+    /// Seconds that the verdict is good for.
+    lifetime_seconds: i64,
+}
+
+/// One reason against a device.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReasonView {
+    /// Row of the threat model, or the policy's rule.
+    id: &'static str,
+    /// What is wrong.
+    what: String,
+    /// A PCR, an event, a line, a certificate.
+    r#where: String,
+    /// What should have been there.
+    expected: String,
+    /// What was there.
+    found: String,
+}
+
+impl AppraisalReport {
+    pub(crate) fn new(appraisal: &Appraisal) -> Self {
+        Self {
+            verdict: appraisal.verdict(),
+            reasons: appraisal
+                .reasons()
+                .iter()
+                .map(|reason| ReasonView {
+                    id: reason.id,
+                    what: reason.what.clone(),
+                    r#where: reason.place.clone(),
+                    expected: reason.expected.clone(),
+                    found: reason.found.clone(),
+                })
+                .collect(),
+            notes: appraisal.notes().to_vec(),
+            claims: appraisal.claims().clone(),
+            policy_digest: appraisal.policy_digest().to_string(),
+            appraised: appraisal.appraised().to_string(),
+            lifetime_seconds: appraisal.lifetime().as_secs(),
+        }
+    }
+}
+
+impl Report for AppraisalReport {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let (mark, word) = match self.verdict {
+            Verdict::Trusted => (Mark::Good, "trusted"),
+            Verdict::Refused => (Mark::Bad, "refused"),
+            Verdict::CannotTell => (Mark::Doubt, "cannot tell"),
+        };
+        let device = self.claims.device_id.as_deref().unwrap_or("unknown device");
+        let release =
+            self.claims.release.as_deref().map(|release| format!(", runs {release}")).unwrap_or_default();
+        page.mark(mark, word, format_args!("{device}{release}"))?;
+        for reason in &self.reasons {
+            page.styled(BOLD, format_args!("  [{}] {}: {}", reason.id, reason.r#where, reason.what))?;
+            for (name, value) in [("expected", &reason.expected), ("found", &reason.found)] {
+                if !value.is_empty() {
+                    page.row(&format!("    {name}"), value)?;
+                }
+            }
+        }
+        self.notes.iter().try_for_each(|note| page.row("note", note))?;
+        if let Some(clock) = &self.claims.clock {
+            page.row(
+                "TPM boot",
+                format_args!("reset {}, restart {}", clock.reset_count, clock.restart_count),
+            )?;
+        }
+        if let Some(ima) = &self.claims.ima {
+            page.row(
+                "files",
+                format_args!(
+                    "{} attested, {} not yet, {} violations, {} unknown",
+                    ima.attested, ima.not_yet_attested, ima.violations, ima.unknown_files
+                ),
+            )?;
+        }
+        if self.verdict == Verdict::Trusted {
+            page.row("good for", format_args!("{} s", self.lifetime_seconds))?;
+        }
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        match self.verdict {
+            Verdict::Trusted => Exit::Done,
+            Verdict::Refused => Exit::Refused,
+            Verdict::CannotTell => Exit::CannotTell,
+        }
+    }
+
+    fn complaint(&self) -> Option<Failure> {
+        let first = self.reasons.first()?;
+        let more = match self.reasons.len().saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and 1 more reason)".to_owned(),
+            more => format!(" (and {more} more reasons)"),
+        };
+        let message = format!("{}: {}{more}", first.r#where, first.what);
+        Some(Failure { threat: Some(first.id), ..Failure::new(self.exit(), message) })
+    }
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Failure> {
+    let nonce = Nonce::from_hex(&args.nonce).map_err(|error| Failure::usage(format!("--nonce: {error}")))?;
+    let now = context.now();
+    let issued = args.issued.unwrap_or(now);
+    if issued > now {
+        return Err(Failure::usage(format!("--issued: {issued} is in the future, it is {now}")));
+    }
+    let verifier = Verifier::load(&args.policy, now)?;
+    let evidence = files::read(&args.evidence, attest::evidence::MAX_EVIDENCE)?;
+    // Last: a nonce is not used up by a call that could not judge.
+    if args.once {
+        use_once(context, &nonce)?;
+    }
+    Ok(AppraisalReport::new(&verifier.appraise(&evidence, challenge(nonce, issued), now)))
+}
+
+/// Remembers a nonce for good; one that is known already is refused (threat q03).
+fn use_once(context: &Context, nonce: &Nonce) -> Result<(), Failure> {
+    use std::io::ErrorKind;
+    let folder = context.state().join("used-nonces");
+    files::create_folder(&folder)?;
+    let path = folder.join(hex::encode(nonce.as_bytes()));
+    // Creating it is the test: of two verifiers at once only one succeeds.
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|file| file.sync_all())
+    {
+        // A nonce that a power cut makes forgotten could be used again.
+        Ok(()) => [folder.as_path(), context.state()].into_iter().try_for_each(|folder| {
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| Failure::file(folder, &error))
+        }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Failure::refused(
+            Some("q03"),
+            "this nonce was used before; every appraisal needs a fresh one",
+        )),
+        Err(error) => Err(Failure::file(&path, &error)),
+    }
+}

@@ -1,0 +1,233 @@
+//! `hallmark attest`: evidence for a verifier's nonce.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attest::HashAlgorithm;
+use attest::challenge::Nonce;
+use attest::evidence::{Evidence, QuoteEvidence, VERSION};
+use attest::key::PublicArea;
+use attest::pcr::PcrIndex;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_bytes::ByteBuf;
+use tpm::{IdentityKey, Quoted, Tpm, TpmError};
+
+use crate::commands::logs::LogArgs;
+use crate::commands::sim::bank_of;
+use crate::context::Context;
+use crate::device::Device;
+use crate::failure::Failure;
+use crate::files::{self, Privacy};
+use crate::output::{Mark, Page, Report};
+
+/// Collect evidence for a verifier's nonce.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    hallmark attest --nonce $(openssl rand -hex 32) --out evidence\n  \
+    hallmark attest --nonce $NONCE --out evidence --export-quote quote/\n  \
+    tpm2_checkquote -u quote/ak.pem -m quote/quote.msg \\\n      -s quote/quote.sig -f quote/quote.pcrs -g sha256 -q $NONCE")]
+pub(crate) struct Args {
+    /// The verifier's nonce, 16 to 64 bytes
+    #[arg(long, value_name = "HEX")]
+    nonce: String,
+    /// File for the evidence (CBOR, docs/schemas/evidence.cddl)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Banks to quote, separated by commas [default: every active one but SHA-1]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    banks: Vec<String>,
+    /// PCRs to quote, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"
+    )]
+    pcrs: Vec<u32>,
+    #[command(flatten)]
+    logs: LogArgs,
+    /// Write the quote for tpm2_checkquote as well: ak.pem, quote.msg, quote.sig, quote.pcrs
+    #[arg(long, value_name = "DIR")]
+    export_quote: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AttestReport {
+    /// File with the evidence.
+    evidence: PathBuf,
+    /// Its size in bytes.
+    bytes: usize,
+    /// The device's name.
+    device_id: String,
+    /// Banks that were quoted.
+    banks: Vec<String>,
+    /// PCRs that were quoted, of each bank.
+    pcrs: Vec<u32>,
+    /// Bytes of the event log; absent where there is none.
+    event_log_bytes: Option<usize>,
+    /// Bytes of the IMA list; absent where there is none.
+    ima_list_bytes: Option<usize>,
+}
+
+impl Report for AttestReport {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        page.mark(
+            Mark::Good,
+            "evidence",
+            format_args!("{} ({} bytes)", self.evidence.display(), self.bytes),
+        )?;
+        page.row("device", &self.device_id)?;
+        let pcrs: Vec<_> = self.pcrs.iter().map(u32::to_string).collect();
+        page.row("quoted", format_args!("{} PCR {}", self.banks.join(", "), pcrs.join(",")))?;
+        let size =
+            |bytes: Option<usize>| bytes.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes"));
+        page.row("event log", size(self.event_log_bytes))?;
+        page.row("IMA list", size(self.ima_list_bytes))
+    }
+}
+
+/// Which banks to quote.
+pub(crate) enum Banks {
+    /// Every active one but SHA-1.
+    Strong,
+    /// Those, and the one that a policy judges: IMA's boot aggregate may be of another bank than the judged one.
+    StrongAnd(HashAlgorithm),
+    /// These, in rising order.
+    Only(Vec<HashAlgorithm>),
+}
+
+/// Evidence with what was quoted, for its report.
+pub(crate) struct Collected {
+    pub(crate) evidence: Evidence,
+    pub(crate) device: Device,
+    banks: Vec<HashAlgorithm>,
+    quoted: Quoted,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failure> {
+    let nonce = Nonce::from_hex(&args.nonce).map_err(|error| Failure::usage(format!("--nonce: {error}")))?;
+    let banks = args
+        .banks
+        .iter()
+        .map(|name| {
+            HashAlgorithm::from_name(name).ok_or_else(|| {
+                Failure::usage(format!(
+                    "--banks: {name:?} is no bank, expected sha256, sha384, sha512 or sha1"
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let banks: BTreeSet<_> = banks.into_iter().collect();
+    let banks = if banks.is_empty() { Banks::Strong } else { Banks::Only(banks.into_iter().collect()) };
+    let pcrs = parse_pcrs(&args.pcrs)?;
+    let collected = collect(context, &nonce, banks, &pcrs, &args.logs)?;
+    let bytes = collected.evidence.to_bytes()?;
+    if let Some(folder) = &args.export_quote {
+        export(folder, &collected, &pcrs)?;
+    }
+    files::write(&args.out, &bytes, Privacy::Public)?;
+    Ok(AttestReport {
+        evidence: args.out.clone(),
+        bytes: bytes.len(),
+        device_id: collected.device.id().to_owned(),
+        banks: collected.banks.iter().map(ToString::to_string).collect(),
+        pcrs: args.pcrs.clone(),
+        event_log_bytes: collected.evidence.event_log.as_ref().map(|log| log.len()),
+        ima_list_bytes: collected.evidence.ima_list.as_ref().map(|list| list.len()),
+    })
+}
+
+fn parse_pcrs(indices: &[u32]) -> Result<Vec<PcrIndex>, Failure> {
+    let mut pcrs = indices
+        .iter()
+        .map(|index| {
+            PcrIndex::new(*index).ok_or_else(|| {
+                Failure::usage(format!("--pcrs: PCR {index} does not exist, expected 0 to 23"))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    // The TPM answers in rising order whatever order was asked for.
+    pcrs.sort_unstable();
+    pcrs.dedup();
+    if pcrs.is_empty() { Err(Failure::usage("--pcrs: name at least one PCR")) } else { Ok(pcrs) }
+}
+
+/// Quotes and reads the logs. The quote comes first: a list that grew since is longer than the quote covers, which a
+/// verifier understands; a shorter one would look like a lie (threats i02, i03).
+pub(crate) fn collect(
+    context: &Context,
+    nonce: &Nonce,
+    banks: Banks,
+    pcrs: &[PcrIndex],
+    logs: &LogArgs,
+) -> Result<Collected, Failure> {
+    let device = Device::load(context)?;
+    let tpm = context.tpm()?;
+    let key = tpm.identity(IdentityKey::Attestation)?.ok_or_else(|| TpmError::Missing {
+        what: "attestation key".to_owned(),
+        fix: "run `hallmark provision`",
+    })?;
+    device.check_key(PublicArea::parse(key.public())?.key())?;
+    let banks = match banks {
+        Banks::Strong => strong_banks(&tpm)?,
+        Banks::StrongAnd(bank) => strong_banks(&tpm)
+            .ok()
+            .into_iter()
+            .flatten()
+            .chain([bank])
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+        Banks::Only(banks) => banks,
+    };
+    let indices: Vec<u8> = pcrs.iter().map(|pcr| pcr.get()).collect();
+    let selection: Vec<_> = banks.iter().map(|bank| (bank_of(*bank), indices.clone())).collect();
+    let quoted = tpm.quote(&key, nonce.as_bytes(), &selection)?;
+    let logs = logs.read(context)?;
+    let evidence = Evidence {
+        version: VERSION,
+        quote: QuoteEvidence {
+            message: ByteBuf::from(quoted.message.clone()),
+            signature: ByteBuf::from(quoted.signature.clone()),
+            pcr_values: quoted.values.iter().cloned().map(ByteBuf::from).collect(),
+        },
+        attestation_key: ByteBuf::from(key.public()),
+        certificates: device.chain().iter().cloned().map(ByteBuf::from).collect(),
+        event_log: logs.event_log.map(ByteBuf::from),
+        ima_list: logs.ima_list.map(ByteBuf::from),
+    };
+    Ok(Collected { evidence, device, banks, quoted })
+}
+
+/// Every active bank but SHA-1, which a policy has to ask for by name (threat e12).
+fn strong_banks(tpm: &Tpm) -> Result<Vec<HashAlgorithm>, Failure> {
+    let active = tpm.active_banks()?;
+    let strong: Vec<_> = HashAlgorithm::ALL
+        .into_iter()
+        .filter(|algorithm| *algorithm != HashAlgorithm::Sha1 && active.contains(&bank_of(*algorithm)))
+        .collect();
+    if strong.is_empty() {
+        return Err(Failure::failed(
+            "the TPM has no active bank but SHA-1; name it with --banks sha1 if that is meant",
+        ));
+    }
+    Ok(strong)
+}
+
+fn export(folder: &Path, collected: &Collected, pcrs: &[PcrIndex]) -> Result<(), Failure> {
+    files::create_folder(folder)?;
+    let key = PublicArea::parse(&collected.evidence.attestation_key)?;
+    let pcr_file =
+        attest::quote::tpm2_tools::write_pcr_file(&collected.banks, pcrs, &collected.quoted.values)?;
+    for (name, bytes) in [
+        ("ak.pem", key.key().to_pem()?.as_bytes()),
+        ("quote.msg", collected.quoted.message.as_slice()),
+        ("quote.sig", collected.quoted.signature.as_slice()),
+        ("quote.pcrs", pcr_file.as_slice()),
+    ] {
+        files::write(&folder.join(name), bytes, Privacy::Public)?;
+    }
+    Ok(())
+}

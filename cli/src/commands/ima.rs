@@ -1,0 +1,153 @@
+//! `hallmark ima`: Linux IMA measurement lists, for reading and replaying.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attest::HashAlgorithm;
+use attest::ima::{ImaList, ascii_to_binary, replay};
+use attest::reference::path_text;
+use clap::Subcommand;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::commands::eventlog::ReplayReport;
+use crate::commands::logs::MAX_IMA_LIST;
+use crate::failure::{Exit, Failure};
+use crate::files;
+use crate::output::{self, BOLD, Format, Page, Report};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// One line an entry: number, PCR, digest, path
+    #[command(
+        after_help = "Example:\n  hallmark ima show /sys/kernel/security/ima/binary_runtime_measurements"
+    )]
+    Show {
+        /// The list, binary or ascii; - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// The PCR values that the list leads to
+    #[command(
+        after_help = "Example:\n  hallmark ima replay /sys/kernel/security/ima/binary_runtime_measurements --format json"
+    )]
+    Replay {
+        /// The list, binary or ascii; - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Banks to replay
+        #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "sha1,sha256,sha384,sha512")]
+        banks: Vec<String>,
+    },
+}
+
+/// A list's entries. Nothing in them is verified.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ShowReport {
+    /// Number of entries.
+    entry_count: usize,
+    /// How many of them are violations.
+    violations: usize,
+    /// The entries, in order.
+    entries: Vec<EntryView>,
+}
+
+/// One entry.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EntryView {
+    /// Its number, from 1.
+    number: usize,
+    /// The PCR that it was extended into.
+    pcr: u8,
+    /// Its template.
+    template: String,
+    /// The file's digest with its algorithm.
+    digest: String,
+    /// The path; control characters, backslashes and bytes that are no UTF-8 stand as \xNN.
+    path: String,
+    /// Whether it has a signature.
+    signed: bool,
+    /// Whether the file changed while it was measured.
+    violation: bool,
+}
+
+impl Report for ShowReport {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        page.styled(
+            BOLD,
+            format_args!(
+                "{} entries, {} violations; not verified against any quote",
+                self.entry_count, self.violations
+            ),
+        )?;
+        for entry in &self.entries {
+            let EntryView { number, pcr, digest, path, .. } = entry;
+            let mark = match (entry.violation, entry.signed) {
+                (true, _) => "  VIOLATION",
+                (false, true) => "  signed",
+                (false, false) => "",
+            };
+            page.line(format_args!("#{number:<5} PCR {pcr}  {digest}  {path}{mark}"))?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn run(command: Command, format: Format) -> Result<Exit, Failure> {
+    match command {
+        Command::Show { file } => output::print(&show(&file)?, format),
+        Command::Replay { file, banks } => output::print(&replay_file(&file, &banks)?, format),
+    }
+}
+
+fn show(file: &Path) -> Result<ShowReport, Failure> {
+    let bytes = read(file)?;
+    let entries = ImaList::new(&bytes)
+        .entries()
+        .map(|entry| {
+            let entry = entry.map_err(|error| named(file, &error))?;
+            Ok(EntryView {
+                number: entry.number(),
+                pcr: entry.pcr().get(),
+                template: entry.template().to_owned(),
+                digest: entry.file_digest().to_string(),
+                path: path_text(entry.path()),
+                signed: entry.signature().is_some_and(|signature| !signature.is_empty()),
+                violation: entry.is_violation(),
+            })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let violations = entries.iter().filter(|entry| entry.violation).count();
+    Ok(ShowReport { entry_count: entries.len(), violations, entries })
+}
+
+fn replay_file(file: &Path, banks: &[String]) -> Result<ReplayReport, Failure> {
+    let banks = banks
+        .iter()
+        .map(|name| {
+            let bank = HashAlgorithm::from_name(name);
+            bank.map(Into::into).ok_or_else(|| {
+                Failure::usage(format!(
+                    "--banks: {name:?} is no bank, expected sha1, sha256, sha384 or sha512"
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let bytes = read(file)?;
+    let pcrs = replay(&ImaList::new(&bytes), &banks).map_err(|error| named(file, &error))?;
+    Ok(ReplayReport::new(pcrs))
+}
+
+/// Reads a list; the ascii form, which begins with a PCR number in decimal, becomes the binary one.
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = files::read(file, MAX_IMA_LIST)?;
+    if bytes.first().is_some_and(|first| first.is_ascii_digit() || *first == b' ') {
+        let binary = ascii_to_binary(&bytes, HashAlgorithm::Sha1).map_err(|error| named(file, &error))?;
+        return Ok(binary);
+    }
+    Ok(bytes)
+}
+
+fn named(file: &Path, error: &attest::ima::ImaError) -> Failure {
+    Failure::refused(Some(error.threat()), format!("{}: {error}", file.display()))
+}

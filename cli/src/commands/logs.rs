@@ -1,0 +1,64 @@
+//! Where the logs of this boot are: the kernel's, or those of the simulator's recorded boot.
+
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::files;
+
+/// Largest event log that is read, in bytes.
+pub(crate) const MAX_EVENT_LOG: usize = attest::evidence::MAX_EVENT_LOG;
+/// Largest IMA list that is read, in bytes: what fits evidence.
+pub(crate) const MAX_IMA_LIST: usize = 48 * 1024 * 1024;
+
+const KERNEL_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
+const KERNEL_IMA_LIST: &str = "/sys/kernel/security/ima/binary_runtime_measurements";
+
+/// Options that name the logs.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Event log [default: the kernel's, or that of `hallmark sim boot`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) eventlog: Option<PathBuf>,
+    /// IMA list [default: the kernel's, or that of `hallmark sim boot`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ima: Option<PathBuf>,
+}
+
+/// The logs of this boot.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    pub(crate) event_log: Option<Vec<u8>>,
+    pub(crate) ima_list: Option<Vec<u8>>,
+}
+
+impl LogArgs {
+    /// Paths of the event log and the IMA list, whether they exist or not.
+    pub(crate) fn paths(&self, context: &Context) -> (PathBuf, PathBuf) {
+        let (event_log, ima_list) = if context.uses_own_simulator() {
+            let simulator = context.simulator();
+            (simulator.event_log(), simulator.ima_list())
+        } else {
+            (PathBuf::from(KERNEL_EVENT_LOG), PathBuf::from(KERNEL_IMA_LIST))
+        };
+        (self.eventlog.clone().unwrap_or(event_log), self.ima.clone().unwrap_or(ima_list))
+    }
+
+    /// Reads the logs. One that was named must exist; one in its usual place may be missing.
+    pub(crate) fn read(&self, context: &Context) -> Result<Logs, Failure> {
+        let (event_log, ima_list) = self.paths(context);
+        Ok(Logs {
+            event_log: read_optional(&event_log, self.eventlog.is_some(), MAX_EVENT_LOG)?,
+            ima_list: read_optional(&ima_list, self.ima.is_some(), MAX_IMA_LIST)?,
+        })
+    }
+}
+
+fn read_optional(path: &Path, named: bool, most: usize) -> Result<Option<Vec<u8>>, Failure> {
+    if !named && !path.exists() {
+        return Ok(None);
+    }
+    let bytes = files::read(path, most)?;
+    // An empty log file is what some clouds have in the place of a log.
+    Ok((!bytes.is_empty()).then_some(bytes))
+}

@@ -1,0 +1,363 @@
+//! `hallmark provision`: a device's identity, on the factory's line.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attest::key::{Name, PublicArea};
+use jiff::{SignedDuration, Timestamp};
+use pki::DeviceId;
+use pki::activation::{ActivationChallenge, ResidentDeviceId, ResidentKey};
+use pki::ca::{self, CertificateAuthority, IssuedCertificate, SerialNumber};
+use pki::certificate::{chain_from_pem, chain_to_pem};
+use pki::chain::{DeviceChain, DeviceRoots, Purpose};
+use pki::ek::{GenuineTpm, TpmMakerRoots};
+use pki::ledger::{Enrolment, Event, Ledger, Record, Standing, Torn};
+use ring::rand::{SecureRandom, SystemRandom};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tpm::{EndorsementKey, IdentityKey, Key, KeyTemplate, Tpm, TpmError};
+
+use crate::context::Context;
+use crate::device::{Device, Store};
+use crate::failure::Failure;
+use crate::files;
+use crate::output::{Mark, Page, Report};
+
+/// What writes into the ledger.
+pub(crate) const TOOL: &str = concat!("hallmark ", env!("CARGO_PKG_VERSION"));
+
+/// How long a TPM may take to open its credential.
+const ACTIVATION: SignedDuration = SignedDuration::from_secs(60);
+
+/// Give this device its identity: keys in the TPM, certificates by the CA, a line in the ledger.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    hallmark provision --ca factory --ek-root tpm-makers.pem \\\n      --device-id gateway-0001 --ledger ledger.jsonl\n\n\
+    Run again, it finishes what was cut off, or says \"already provisioned\" and changes nothing.")]
+pub(crate) struct Args {
+    /// Folder of the factory's authority (`hallmark ca init`)
+    #[arg(long, value_name = "DIR")]
+    ca: PathBuf,
+    /// PEM file with roots of TPM makers; may be given several times
+    #[arg(long, value_name = "PEM", required = true)]
+    ek_root: Vec<PathBuf>,
+    /// PEM file with intermediates between EK certificate and root
+    #[arg(long, value_name = "PEM")]
+    ek_intermediate: Vec<PathBuf>,
+    /// The device's name: letters, digits, '.', '_' and '-'
+    #[arg(long, value_name = "ID")]
+    device_id: String,
+    /// The factory's ledger (JSON lines)
+    #[arg(long, value_name = "FILE")]
+    ledger: PathBuf,
+    /// Algorithm of the device's keys
+    #[arg(long, value_enum, default_value = "ecc-p256", value_name = "KIND")]
+    key: KeyKind,
+    /// Where the device keeps its certificates
+    #[arg(long, value_enum, default_value = "disk", value_name = "PLACE")]
+    store: Store,
+}
+
+/// Key templates by their usual names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum KeyKind {
+    /// ECC P-256 with SHA-256 (template H-2).
+    EccP256,
+    /// ECC P-384 with SHA-384 (template H-3).
+    EccP384,
+    /// RSA 2048 with SHA-256 (template H-1).
+    Rsa2048,
+}
+
+impl From<KeyKind> for KeyTemplate {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::EccP256 => Self::EccP256,
+            KeyKind::EccP384 => Self::EccP384,
+            KeyKind::Rsa2048 => Self::Rsa2048,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ProvisionReport {
+    /// Whether this run made the identity; false when it was there already.
+    changed: bool,
+    /// The device's name.
+    device_id: String,
+    /// What the EK certificate says of the TPM.
+    tpm: String,
+    /// SHA-256 of the EK certificate.
+    ek_certificate: String,
+    /// Name of the initial attestation key.
+    iak_name: String,
+    /// Name of the initial device identity key.
+    idevid_name: String,
+    /// End of the attestation key's certificate.
+    not_after: String,
+}
+
+impl Report for ProvisionReport {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let text = if self.changed { "provisioned" } else { "already provisioned, nothing changed" };
+        page.mark(Mark::Good, &self.device_id, text)?;
+        page.row("TPM", &self.tpm)?;
+        page.row("EK certificate", &self.ek_certificate)?;
+        page.row("IAK", &self.iak_name)?;
+        page.row("IDevID", &self.idevid_name)?;
+        page.row("certificates until", &self.not_after)
+    }
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<ProvisionReport, Failure> {
+    let now = context.now();
+    let device_id =
+        DeviceId::new(&args.device_id).map_err(|error| Failure::usage(format!("--device-id: {error}")))?;
+    let authority = ca::store::load(&args.ca)?;
+    let roots = read_roots(&args.ek_root)?;
+    let intermediates = read_certificates(&args.ek_intermediate)?;
+    let tpm = context.tpm()?;
+    let endorsement = tpm.endorsement_key()?;
+    let ek_public = PublicArea::parse(endorsement.key.public())?;
+    let genuine = GenuineTpm::verify(&endorsement.certificate, &intermediates, &roots, &ek_public, now)?;
+    context.note(format_args!("TPM is genuine: {}", model(&genuine)));
+    let mut ledger = Ledger::open(&args.ledger)?;
+    if let Some(torn) = ledger.torn() {
+        context.note(format_args!("{}: {}", args.ledger.display(), torn_text(torn)));
+    }
+    let standing = ledger.standing(&device_id, &genuine.fingerprint())?;
+    if let Standing::AlreadyProvisioned(record) = &standing
+        && let Some(enrolment) = record.enrolment()
+        && is_complete(context, &tpm, &authority, &device_id, enrolment)?
+    {
+        return report(context, &tpm, &genuine, false);
+    }
+    check_ledger_knows(context, &tpm, &authority, &ledger, &args.ledger)?;
+    let (resident, resident_id) = prove_residence(&tpm, &endorsement, &genuine, args.key.into(), context)?;
+    tpm.create_rollback_floor()?;
+    let issued = issue(&authority, &resident, &resident_id, &device_id, now)?;
+    // The ledger's row first: a certificate never leaves this program without it (threat p11).
+    let event = Event::Enrolled(enrolment(&genuine, &resident.name(), &resident_id.name(), &issued));
+    ledger.append(Record::new(now, device_id, event, TOOL)?)?;
+    keep(context, &tpm, &authority, &issued, args.store)?;
+    report(context, &tpm, &genuine, true)
+}
+
+fn read_roots(paths: &[PathBuf]) -> Result<TpmMakerRoots, Failure> {
+    let pem = paths.iter().map(|path| files::read_text(path)).collect::<Result<Vec<_>, _>>()?.join("\n");
+    TpmMakerRoots::from_pem(&pem)
+        .map_err(|error| Failure { message: format!("--ek-root: {error}"), ..Failure::from(error) })
+}
+
+fn read_certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut certificates = Vec::new();
+    for path in paths {
+        let found =
+            chain_from_pem(&files::read_text(path)?).map_err(|error| Failure::from(error).about(path))?;
+        if found.is_empty() {
+            return Err(Failure::refused(None, "holds no certificate").about(path));
+        }
+        certificates.extend(found);
+    }
+    Ok(certificates)
+}
+
+/// Whether keys, floor and certificates are all in place and belong together. What does not is made anew: the TPM's keys
+/// stay the same, and the ledger says that device and TPM do.
+fn is_complete(
+    context: &Context,
+    tpm: &Tpm,
+    authority: &CertificateAuthority,
+    device_id: &DeviceId,
+    enrolment: &Enrolment,
+) -> Result<bool, Failure> {
+    let roots = DeviceRoots::from_pem(&chain_to_pem(&[authority.root_der()])?)?;
+    for (key, purpose) in
+        [(IdentityKey::Attestation, Purpose::AttestationKey), (IdentityKey::DeviceId, Purpose::DeviceId)]
+    {
+        let Some(in_tpm) = tpm.identity(key)? else { return Ok(false) };
+        let in_tpm = PublicArea::parse(in_tpm.public())?;
+        let Ok(device) = Device::load_with(context, tpm, key) else { return Ok(false) };
+        let Ok(chain) = DeviceChain::verify(device.chain(), &roots, purpose, context.now()) else {
+            return Ok(false);
+        };
+        let recorded = |fingerprint| enrolment.certificates.iter().any(|row| row.sha256 == fingerprint);
+        if chain.device_id() != device_id
+            || chain.public_key() != in_tpm.key()
+            || !recorded(chain.leaf_fingerprint())
+        {
+            return Ok(false);
+        }
+    }
+    match tpm.rollback_floor() {
+        Ok(floor) => Ok(floor.is_some()),
+        // Its making was cut off, or it is another program's: making it tells which.
+        Err(TpmError::Floor { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A device with certificates of this authority that the ledger does not know: the ledger is another one, and would give
+/// the device a second identity (threat p05).
+fn check_ledger_knows(
+    context: &Context,
+    tpm: &Tpm,
+    authority: &CertificateAuthority,
+    ledger: &Ledger,
+    path: &Path,
+) -> Result<(), Failure> {
+    let roots = DeviceRoots::from_pem(&chain_to_pem(&[authority.root_der()])?)?;
+    for (key, purpose) in
+        [(IdentityKey::Attestation, Purpose::AttestationKey), (IdentityKey::DeviceId, Purpose::DeviceId)]
+    {
+        let Ok(device) = Device::load_with(context, tpm, key) else { continue };
+        let Ok(chain) = DeviceChain::verify(device.chain(), &roots, purpose, context.now()) else { continue };
+        if !ledger.knows(&chain.leaf_fingerprint()) {
+            return Err(Failure::refused(
+                Some("p05"),
+                format!(
+                    "{}: does not know this device's certificate as {}, which this authority issued; name the ledger that does",
+                    path.display(),
+                    chain.device_id()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the keys, and has the TPM prove that both live in it.
+fn prove_residence(
+    tpm: &Tpm,
+    endorsement: &EndorsementKey<'_>,
+    genuine: &GenuineTpm,
+    template: KeyTemplate,
+    context: &Context,
+) -> Result<(ResidentKey, ResidentDeviceId), Failure> {
+    let iak = tpm.create_identity(IdentityKey::Attestation, template)?;
+    let idevid = tpm.create_identity(IdentityKey::DeviceId, template)?;
+    let resident = activate(tpm, endorsement, genuine, &iak, context.now())?;
+    context.note("IAK lives in this TPM: credential activated");
+    let mut qualifying = [0; 32];
+    fill_random(&mut qualifying)?;
+    let certification = tpm.certify(&idevid, &iak, &qualifying)?;
+    let idevid = PublicArea::parse(idevid.public())?;
+    let resident_id = resident.certify_device_id(
+        idevid,
+        &certification.certify_info,
+        &certification.signature,
+        &qualifying,
+    )?;
+    context.note("IDevID lives in this TPM: certified by the IAK");
+    Ok((resident, resident_id))
+}
+
+fn activate(
+    tpm: &Tpm,
+    endorsement: &EndorsementKey<'_>,
+    genuine: &GenuineTpm,
+    iak: &Key<'_>,
+    now: Timestamp,
+) -> Result<ResidentKey, Failure> {
+    let public = PublicArea::parse(iak.public())?;
+    let (pending, credential) =
+        ActivationChallenge::new(genuine, &public, &SystemRandom::new(), now, ACTIVATION)?;
+    let answer =
+        tpm.activate_credential(endorsement, iak, &credential.id_object, &credential.encrypted_secret)?;
+    Ok(pending.answer(&answer, Timestamp::now())?)
+}
+
+struct Issued {
+    iak: IssuedCertificate,
+    idevid: IssuedCertificate,
+}
+
+fn issue(
+    authority: &CertificateAuthority,
+    resident: &ResidentKey,
+    resident_id: &ResidentDeviceId,
+    device_id: &DeviceId,
+    now: Timestamp,
+) -> Result<Issued, Failure> {
+    Ok(Issued {
+        iak: authority.issue_iak(resident, device_id, serial()?, now)?,
+        idevid: authority.issue_device_id(resident_id, device_id, serial()?, now)?,
+    })
+}
+
+fn enrolment(genuine: &GenuineTpm, iak: &Name, idevid: &Name, issued: &Issued) -> Enrolment {
+    Enrolment::new(genuine.fingerprint(), iak, Some(idevid), &[&issued.iak, &issued.idevid])
+}
+
+/// The attestation key's chain last: with it the identity is complete.
+fn keep(
+    context: &Context,
+    tpm: &Tpm,
+    authority: &CertificateAuthority,
+    issued: &Issued,
+    store: Store,
+) -> Result<(), Failure> {
+    for (key, certificate) in
+        [(IdentityKey::DeviceId, &issued.idevid), (IdentityKey::Attestation, &issued.iak)]
+    {
+        let chain = [certificate.der(), authority.intermediate_der()];
+        Device::keep(context, tpm, key, &chain, store)?;
+    }
+    Ok(())
+}
+
+fn report(
+    context: &Context,
+    tpm: &Tpm,
+    genuine: &GenuineTpm,
+    changed: bool,
+) -> Result<ProvisionReport, Failure> {
+    let device = Device::load_with(context, tpm, IdentityKey::Attestation)?;
+    let name = |key: IdentityKey| -> Result<String, Failure> {
+        let key = tpm.identity(key)?.ok_or_else(|| Failure::failed("a key that was just made is gone"))?;
+        Ok(PublicArea::parse(key.public())?.name().to_string())
+    };
+    Ok(ProvisionReport {
+        changed,
+        device_id: device.id().to_owned(),
+        tpm: model(genuine),
+        ek_certificate: genuine.fingerprint().to_hex(),
+        iak_name: name(IdentityKey::Attestation)?,
+        idevid_name: name(IdentityKey::DeviceId)?,
+        not_after: device.not_after().to_string(),
+    })
+}
+
+/// What a power cut left at the end of the ledger, for the operator.
+fn torn_text(torn: Torn) -> String {
+    match torn {
+        Torn::Completed { offset } => {
+            format!("the record at byte {offset} was whole but for its line end; it counts")
+        }
+        Torn::Cut { offset, len } => {
+            format!(
+                "{len} bytes of a record at byte {offset} are cut off; its certificate was never handed out"
+            )
+        }
+    }
+}
+
+/// What the EK certificate says of the TPM, for people.
+fn model(genuine: &GenuineTpm) -> String {
+    let model = genuine.model();
+    let vendor = model.vendor().or_else(|| model.manufacturer.clone());
+    let parts = [vendor, model.model.clone(), model.version.clone()];
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "of unknown make".to_owned() } else { text }
+}
+
+/// A random serial number.
+pub(crate) fn serial() -> Result<SerialNumber, Failure> {
+    let mut bytes = [0; 16];
+    fill_random(&mut bytes)?;
+    Ok(SerialNumber::new(bytes))
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), Failure> {
+    SystemRandom::new().fill(bytes).map_err(|_| Failure::failed("the system has no random numbers"))
+}

@@ -1,0 +1,139 @@
+//! What a command shows: a report, for people or as one JSON object.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: aligned text, coloured on a terminal.
+    Human,
+    /// For programs: one JSON object on standard output (docs/schemas).
+    Json,
+}
+
+/// A command's result.
+pub(crate) trait Report: Serialize {
+    /// Writes it for people.
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()>;
+
+    /// How the command ends with this result.
+    fn exit(&self) -> Exit {
+        Exit::Done
+    }
+
+    /// The one line for standard error when the result is a refusal.
+    fn complaint(&self) -> Option<Failure> {
+        None
+    }
+}
+
+/// Prints `report` and returns the exit code.
+pub(crate) fn print<R: Report>(report: &R, format: Format) -> Result<Exit, Failure> {
+    let written = match format {
+        Format::Human => {
+            let mut out = anstream::stdout().lock();
+            report.human(&mut Page { out: &mut out }).and_then(|()| out.flush())
+        }
+        Format::Json => print_json(report),
+    };
+    match written {
+        // A reader that went away, like `head`, is not an error of ours.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => {
+            if let Some(failure) = report.complaint() {
+                complain(&failure);
+            }
+            Ok(report.exit())
+        }
+    }
+}
+
+pub(crate) fn print_json<T: Serialize>(value: &T) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
+
+/// A page of text. Styles vanish by themselves where the output is no terminal or `NO_COLOR` is set.
+pub(crate) struct Page<'a> {
+    out: &'a mut dyn Write,
+}
+
+impl Page<'_> {
+    /// A plain line.
+    pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// A line in a style.
+    pub(crate) fn styled(&mut self, style: Style, text: impl Display) -> io::Result<()> {
+        writeln!(self.out, "{style}{text}{style:#}")
+    }
+
+    /// A name and its value, values aligned.
+    pub(crate) fn row(&mut self, name: &str, value: impl Display) -> io::Result<()> {
+        writeln!(self.out, "  {DIM}{name:<22}{DIM:#} {value}")
+    }
+
+    /// A mark, a name and a remark, as in a list of checks.
+    pub(crate) fn mark(&mut self, mark: Mark, name: &str, remark: impl Display) -> io::Result<()> {
+        let (style, text) = match mark {
+            Mark::Good => (GOOD, "ok"),
+            Mark::Doubt => (DOUBT, "--"),
+            Mark::Bad => (BAD, "NO"),
+        };
+        writeln!(self.out, "  {style}{text}{style:#}  {name:<22} {remark}")
+    }
+}
+
+/// How a line of a list came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Good,
+    Doubt,
+    Bad,
+}
+
+/// A message on standard error, which never mixes with a report.
+pub(crate) fn message(text: impl Display) {
+    // Nobody is left to be told when standard error itself is gone.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// The last message of a command that failed.
+pub(crate) fn complain(failure: &Failure) {
+    let id = failure.threat.map(|id| format!(" [{id}]")).unwrap_or_default();
+    let (style, word) = match failure.exit {
+        Exit::Refused => (BAD, "refused"),
+        Exit::CannotTell => (DOUBT, "cannot tell"),
+        _ => (BAD, "error"),
+    };
+    message(format_args!("{style}{word}{style:#}{id}: {}", failure.message));
+}
+
+/// Bytes that are the whole output.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

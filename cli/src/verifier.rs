@@ -1,0 +1,116 @@
+//! A policy with everything that belongs to it, ready to judge.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use attest::Digest;
+use attest::appraisal::Appraisal;
+use attest::appraise::Appraiser;
+use attest::challenge::{Challenge, Nonce};
+use attest::dsse::DocumentKey;
+use attest::policy::Policy;
+use attest::reference::TrustedReference;
+use jiff::{SignedDuration, Timestamp};
+use pki::chain::{DeviceRoots, RevokedCertificates};
+
+use crate::failure::Failure;
+use crate::files;
+
+/// Largest file that a policy may name, in bytes.
+const MAX_INPUT: usize = 64 * 1024 * 1024;
+
+/// A challenge that is good for five minutes after it was given out (threat q03).
+pub(crate) fn challenge(nonce: Nonce, issued: Timestamp) -> Challenge {
+    Challenge::new(nonce, issued, SignedDuration::from_mins(5))
+}
+
+/// A policy with all files that belong to it, loaded.
+pub(crate) struct Verifier {
+    policy: Policy,
+    inputs: Vec<Vec<u8>>,
+    references: Vec<TrustedReference>,
+    roots: DeviceRoots,
+}
+
+impl Verifier {
+    pub(crate) fn load(path: &Path, now: Timestamp) -> Result<Self, Failure> {
+        let text = files::read_text(path)?;
+        let policy = Policy::parse(&text).map_err(|error| refused(path, &error))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut inputs = vec![text.into_bytes()];
+        let mut read = |names: &[String]| -> Result<Vec<Input>, Failure> {
+            names
+                .iter()
+                .map(|name| {
+                    let path = folder.join(name);
+                    let bytes = files::read(&path, MAX_INPUT)?;
+                    inputs.push(bytes.clone());
+                    Ok(Input { path, bytes })
+                })
+                .collect()
+        };
+        let roots = read(&policy.trust.device_roots)?;
+        let keys = read(&policy.trust.reference_keys)?;
+        let revoked = read(&policy.trust.revoked)?;
+        let references = read(&policy.boot.references)?;
+        let keys = all(&keys, |key| DocumentKey::from_pem(key.text()?).map_err(|error| key.refused(&error)))?;
+        let references = all(&references, |reference| {
+            TrustedReference::verify(&reference.bytes, &keys, now).map_err(|error| reference.refused(&error))
+        })?;
+        let revoked = all(&revoked, |list| {
+            RevokedCertificates::from_text(list.text()?).map_err(|error| list.refused(&error))
+        })?;
+        let revoked = revoked.into_iter().fold(RevokedCertificates::default(), RevokedCertificates::and);
+        // A file may end without a line feed.
+        let pems = all(&roots, Input::text)?.join("\n");
+        let roots =
+            DeviceRoots::from_pem(&pems).map_err(|error| refused(path, &error))?.with_revoked(revoked);
+        Ok(Self { policy, inputs, references, roots })
+    }
+
+    /// Judges evidence that answers `challenge`.
+    pub(crate) fn appraise(&self, evidence: &[u8], challenge: Challenge, now: Timestamp) -> Appraisal {
+        self.appraiser().appraise(evidence, challenge, now)
+    }
+
+    /// What permits are bound to: the policy and everything that belongs to it.
+    pub(crate) fn policy_digest(&self) -> Digest {
+        *self.appraiser().policy_digest()
+    }
+
+    fn appraiser(&self) -> Appraiser<'_> {
+        let inputs: Vec<&[u8]> = self.inputs.iter().map(Vec::as_slice).collect();
+        Appraiser::new(&self.policy, &inputs, &self.references, &self.roots)
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// A file that the policy names.
+struct Input {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Input {
+    fn text(&self) -> Result<&str, Failure> {
+        std::str::from_utf8(&self.bytes).map_err(|error| self.refused(&format_args!("no text: {error}")))
+    }
+
+    fn refused(&self, error: &dyn Display) -> Failure {
+        refused(&self.path, error)
+    }
+}
+
+fn all<'i, T>(
+    inputs: &'i [Input],
+    read: impl Fn(&'i Input) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    inputs.iter().map(read).collect()
+}
+
+fn refused(path: &Path, error: &dyn Display) -> Failure {
+    Failure::refused(None, format!("{}: {error}", path.display()))
+}
