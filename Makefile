@@ -1,0 +1,45 @@
+# Hallmark: what one can do here. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+
+.PHONY: help deps test-deps build demo test lint audit schemas book clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what building and the demo need (TSS, swtpm); sudo when not root
+	@scripts/deps.sh build
+
+test-deps: ## install what the tests need besides (tpm2-tools, openssl)
+	@scripts/deps.sh build test
+
+build: deps ## build the hallmark command (target/release/hallmark)
+	$(CARGO) build --release --workspace --bins --examples
+
+demo: build ## the main job, from the factory to refused attacks, on a simulated TPM
+	@tpm-sim-tests/demo.sh target/release
+
+test: test-deps ## every test
+	$(CARGO) build --workspace --bins --examples
+	$(CARGO) test --workspace
+
+lint: deps ## formatting, clippy and rustdoc, warnings denied; each library builds without the others
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	for library in attest pki update-verify runtime; do $(CARGO) check --quiet --package $$library; done
+
+audit: ## licences, bans, duplicates, advisories (needs cargo-deny and the network)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
+	$(CARGO) deny check
+
+schemas: deps ## write docs/schemas anew from the code
+	HALLMARK_UPDATE_SCHEMAS=1 $(CARGO) test -p cli --bin hallmark schemas
+
+book: ## build the book (needs mdbook)
+	@command -v mdbook >/dev/null || { echo "mdbook is not installed: cargo install --locked mdbook"; exit 1; }
+	mdbook build docs
+
+clean: ## remove what was built
+	$(CARGO) clean
