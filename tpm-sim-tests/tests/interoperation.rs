@@ -12,79 +12,29 @@ fn good(ran: &Ran) -> &Ran {
     ran
 }
 
+/// The exported quote, judged by tpm2-tools.
+fn checkquote(lab: &Lab, nonce: &str) -> Ran {
+    let files =
+        ["-u", "quote/ak.pem", "-m", "quote/quote.msg", "-s", "quote/quote.sig", "-f", "quote/quote.pcrs"];
+    lab.program("tpm2_checkquote", &[&files[..], &["-g", "sha256", "-q", nonce]].concat())
+}
+
 #[test]
 fn our_quote_verifies_with_tpm2_checkquote() {
     let lab = Lab::booted("sha256", "q35-sha256").unwrap().provisioned("gw-1").unwrap();
     good(&lab.hallmark(&["attest", "--nonce", NONCE, "--out", "evidence", "--export-quote", "quote"]));
-    good(&lab.program(
-        "tpm2_checkquote",
-        &[
-            "-u",
-            "quote/ak.pem",
-            "-m",
-            "quote/quote.msg",
-            "-s",
-            "quote/quote.sig",
-            "-f",
-            "quote/quote.pcrs",
-            "-g",
-            "sha256",
-            "-q",
-            NONCE,
-        ],
-    ));
-    let other = NONCE.replace('0', "1");
-    let refused = lab.program(
-        "tpm2_checkquote",
-        &[
-            "-u",
-            "quote/ak.pem",
-            "-m",
-            "quote/quote.msg",
-            "-s",
-            "quote/quote.sig",
-            "-f",
-            "quote/quote.pcrs",
-            "-g",
-            "sha256",
-            "-q",
-            &other,
-        ],
-    );
+    good(&checkquote(&lab, NONCE));
+    let refused = checkquote(&lab, &NONCE.replace('0', "1"));
     assert_ne!(refused.code, Some(0), "the tool does look at the nonce");
 }
 
 #[test]
 fn our_quote_of_two_banks_verifies_with_tpm2_checkquote() {
     let lab = Lab::booted("sha256,sha384", "q35-multibank").unwrap().provisioned("gw-1").unwrap();
-    good(&lab.hallmark(&[
-        "attest",
-        "--nonce",
-        NONCE,
-        "--out",
-        "evidence",
-        "--export-quote",
-        "quote",
-        "--pcrs",
-        "0,7",
-    ]));
-    good(&lab.program(
-        "tpm2_checkquote",
-        &[
-            "-u",
-            "quote/ak.pem",
-            "-m",
-            "quote/quote.msg",
-            "-s",
-            "quote/quote.sig",
-            "-f",
-            "quote/quote.pcrs",
-            "-g",
-            "sha256",
-            "-q",
-            NONCE,
-        ],
-    ));
+    let attest =
+        ["attest", "--nonce", NONCE, "--out", "evidence", "--export-quote", "quote", "--pcrs", "0,7"];
+    good(&lab.hallmark(&attest));
+    good(&checkquote(&lab, NONCE));
 }
 
 #[test]

@@ -22,8 +22,11 @@ const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 fn vectors() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
-    let folder = std::env::var_os("HALLMARK_VECTORS").map_or(beside, PathBuf::from).join("sigstore");
-    if !folder.is_dir() {
+    let named = std::env::var_os("HALLMARK_VECTORS").map(PathBuf::from);
+    // Where they are named, they must be there.
+    let may_be_missing = named.is_none();
+    let folder = named.unwrap_or(beside).join("sigstore");
+    if !folder.is_dir() && may_be_missing {
         println!("skipped: no vectors at {}", folder.display());
         return None;
     }

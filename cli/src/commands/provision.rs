@@ -126,13 +126,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ProvisionReport, Fai
         context.note(format_args!("{}: {}", args.ledger.display(), torn_text(torn)));
     }
     let standing = ledger.standing(&device_id, &genuine.fingerprint())?;
+    let chains = chains_of(context, &tpm, &authority)?;
     if let Standing::AlreadyProvisioned(record) = &standing
         && let Some(enrolment) = record.enrolment()
-        && is_complete(context, &tpm, &authority, &device_id, enrolment)?
+        && is_complete(&tpm, &chains, &device_id, enrolment)?
     {
         return report(context, &tpm, &genuine, false);
     }
-    check_ledger_knows(context, &tpm, &authority, &ledger, &args.ledger)?;
+    check_ledger_knows(&ledger, &args.ledger, &chains)?;
     let (resident, resident_id) = prove_residence(&tpm, &endorsement, &genuine, args.key.into(), context)?;
     tpm.create_rollback_floor()?;
     let issued = issue(&authority, &resident, &resident_id, &device_id, now)?;
@@ -162,25 +163,33 @@ fn read_certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
     Ok(certificates)
 }
 
-/// Whether keys, floor and certificates are all in place and belong together. What does not is made anew: the TPM's keys
-/// stay the same, and the ledger says that device and TPM do.
-fn is_complete(
+const IDENTITIES: [(IdentityKey, Purpose); 2] =
+    [(IdentityKey::Attestation, Purpose::AttestationKey), (IdentityKey::DeviceId, Purpose::DeviceId)];
+
+/// What this device has of an authority: the chain of either key, `None` where there is none or it is not good.
+fn chains_of(
     context: &Context,
     tpm: &Tpm,
     authority: &CertificateAuthority,
+) -> Result<[Option<DeviceChain>; 2], Failure> {
+    let roots = DeviceRoots::from_pem(&chain_to_pem(&[authority.root_der()])?)?;
+    Ok(IDENTITIES.map(|(key, purpose)| {
+        let device = Device::load_with(context, tpm, key).ok()?;
+        DeviceChain::verify(device.chain(), &roots, purpose, context.now()).ok()
+    }))
+}
+
+/// Whether keys, floor and certificates are all in place and belong together. What does not is made anew: the TPM's keys
+/// stay the same, and the ledger says that device and TPM do.
+fn is_complete(
+    tpm: &Tpm,
+    chains: &[Option<DeviceChain>; 2],
     device_id: &DeviceId,
     enrolment: &Enrolment,
 ) -> Result<bool, Failure> {
-    let roots = DeviceRoots::from_pem(&chain_to_pem(&[authority.root_der()])?)?;
-    for (key, purpose) in
-        [(IdentityKey::Attestation, Purpose::AttestationKey), (IdentityKey::DeviceId, Purpose::DeviceId)]
-    {
-        let Some(in_tpm) = tpm.identity(key)? else { return Ok(false) };
+    for ((key, _), chain) in IDENTITIES.iter().zip(chains) {
+        let (Some(in_tpm), Some(chain)) = (tpm.identity(*key)?, chain) else { return Ok(false) };
         let in_tpm = PublicArea::parse(in_tpm.public())?;
-        let Ok(device) = Device::load_with(context, tpm, key) else { return Ok(false) };
-        let Ok(chain) = DeviceChain::verify(device.chain(), &roots, purpose, context.now()) else {
-            return Ok(false);
-        };
         let recorded = |fingerprint| enrolment.certificates.iter().any(|row| row.sha256 == fingerprint);
         if chain.device_id() != device_id
             || chain.public_key() != in_tpm.key()
@@ -200,30 +209,21 @@ fn is_complete(
 /// A device with certificates of this authority that the ledger does not know: the ledger is another one, and would give
 /// the device a second identity (threat p05).
 fn check_ledger_knows(
-    context: &Context,
-    tpm: &Tpm,
-    authority: &CertificateAuthority,
     ledger: &Ledger,
     path: &Path,
+    chains: &[Option<DeviceChain>; 2],
 ) -> Result<(), Failure> {
-    let roots = DeviceRoots::from_pem(&chain_to_pem(&[authority.root_der()])?)?;
-    for (key, purpose) in
-        [(IdentityKey::Attestation, Purpose::AttestationKey), (IdentityKey::DeviceId, Purpose::DeviceId)]
-    {
-        let Ok(device) = Device::load_with(context, tpm, key) else { continue };
-        let Ok(chain) = DeviceChain::verify(device.chain(), &roots, purpose, context.now()) else { continue };
-        if !ledger.knows(&chain.leaf_fingerprint()) {
-            return Err(Failure::refused(
-                Some("p05"),
-                format!(
-                    "{}: does not know this device's certificate as {}, which this authority issued; name the ledger that does",
-                    path.display(),
-                    chain.device_id()
-                ),
-            ));
-        }
+    match chains.iter().flatten().find(|chain| !ledger.knows(&chain.leaf_fingerprint())) {
+        None => Ok(()),
+        Some(chain) => Err(Failure::refused(
+            Some("p05"),
+            format!(
+                "{}: does not know this device's certificate as {}, which this authority issued; name the ledger that does",
+                path.display(),
+                chain.device_id()
+            ),
+        )),
     }
-    Ok(())
 }
 
 /// Makes the keys, and has the TPM prove that both live in it.

@@ -49,13 +49,8 @@ impl RevokedCertificates {
     /// # Errors
     /// [`RevokedError`] with the place, from 1, of the first that is none.
     pub fn from_serials<S: AsRef<str>>(serials: impl IntoIterator<Item = S>) -> Result<Self, RevokedError> {
-        let read = |(index, serial): (usize, S)| {
-            serial_of(serial.as_ref()).ok_or_else(|| RevokedError {
-                line: index.saturating_add(1),
-                found: serial.as_ref().chars().take(80).collect(),
-            })
-        };
-        serials.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+        let lines = serials.into_iter().map(|serial| format!("serial:{}\n", serial.as_ref()));
+        Self::from_text(&lines.collect::<String>())
     }
 
     /// The certificates of both lists.

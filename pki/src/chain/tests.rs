@@ -255,19 +255,7 @@ fn p14_revoked_certificates_are_refused_wherever_they_stand() {
 }
 
 /// The order of P-256's group (SP 800-186 §3.2.1.3).
-const ORDER: [u8; 32] = hex_literal("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
-
-const fn hex_literal(text: &str) -> [u8; 32] {
-    const fn digit(byte: u8) -> u8 {
-        if byte < b'a' { byte - b'0' } else { byte - b'a' + 10 }
-    }
-    let (text, mut out, mut at) = (text.as_bytes(), [0; 32], 0);
-    while at < 32 {
-        out[at] = digit(text[2 * at]) << 4 | digit(text[2 * at + 1]);
-        at += 1;
-    }
-    out
-}
+const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
 /// The same certificate with the other signature that verifies: (r, order - s).
 fn twin(certificate: &[u8]) -> Vec<u8> {
@@ -275,9 +263,9 @@ fn twin(certificate: &[u8]) -> Vec<u8> {
     let pair = Vec::<der::asn1::Uint>::from_der(changed.signature.raw_bytes()).unwrap();
     let mut s = [0; 32];
     s[32 - pair[1].as_bytes().len()..].copy_from_slice(pair[1].as_bytes());
-    let mut borrow = 0;
+    let (order, mut borrow) = (hex::decode(ORDER).unwrap(), 0);
     for at in (0..32).rev() {
-        let (difference, under) = ORDER[at].overflowing_sub(s[at]);
+        let (difference, under) = order[at].overflowing_sub(s[at]);
         let (difference, under_again) = difference.overflowing_sub(borrow);
         (s[at], borrow) = (difference, u8::from(under || under_again));
     }
