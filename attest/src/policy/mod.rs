@@ -2,8 +2,22 @@
 //!
 //! There is no accept-all: a policy that judges nothing does not parse (threat v08).
 
+mod boot;
+mod ima;
+mod quote;
+mod reaction;
+mod result;
+mod trust;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use boot::BootRules;
+pub use ima::ImaRules;
+pub use quote::QuoteRules;
+pub use reaction::{Demand, Reaction};
+pub use result::ResultRules;
+pub use trust::Trust;
 
 use crate::digest::HashAlgorithm;
 use crate::pcr::PcrIndex;
@@ -29,95 +43,6 @@ pub enum PolicyError {
     },
 }
 
-/// What to do about something that is not wrong in itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reaction {
-    /// The device is refused.
-    Refuse,
-    /// It stands in the report and changes nothing.
-    Report,
-}
-
-/// Whether a claim has to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Demand {
-    /// Its absence is a refusal.
-    Require,
-    /// It is judged when it is there.
-    Optional,
-}
-
-/// Files that belong to the policy, relative to it. Reading them is the caller's job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trust {
-    /// PEM certificates of the authorities whose devices are trusted.
-    pub device_roots: Vec<String>,
-    /// PEM public keys whose reference values are believed.
-    pub reference_keys: Vec<String>,
-    /// Lists of revoked certificates, one `serial:HEX` a line (`hallmark ca revoke --list`).
-    #[serde(default)]
-    pub revoked: Vec<String>,
-}
-
-/// Rules for the quote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuoteRules {
-    /// The bank that is judged.
-    #[serde(default = "sha256")]
-    pub bank: HashAlgorithm,
-    /// PCRs that must be quoted, explained by events, and have a reference value.
-    pub pcrs: Vec<PcrIndex>,
-    /// What it means when the TPM can't vouch that its clock did not go back (threat q11).
-    #[serde(default = "report")]
-    pub unsafe_clock: Reaction,
-    /// Whether a SHA-1 bank may be judged at all (threat e12).
-    #[serde(default)]
-    pub allow_sha1: bool,
-}
-
-/// Rules for the measured boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BootRules {
-    /// Signed reference values; a device must match one of them.
-    pub references: Vec<String>,
-    /// Whether secure boot has to be on.
-    #[serde(default = "optional")]
-    pub secure_boot: Demand,
-}
-
-/// Rules for the IMA list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImaRules {
-    /// Whether the evidence must have a list.
-    pub list: Demand,
-    /// Files that no reference knows.
-    #[serde(default = "refuse")]
-    pub unknown_files: Reaction,
-    /// Violations: files that changed while they were measured (threat i05).
-    #[serde(default = "refuse")]
-    pub violations: Reaction,
-}
-
-/// What becomes of a good verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResultRules {
-    /// Seconds that a verdict is good for.
-    pub lifetime_seconds: u32,
-}
-
-impl Default for ResultRules {
-    fn default() -> Self {
-        Self { lifetime_seconds: 300 }
-    }
-}
-
 /// A policy, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,22 +62,6 @@ pub struct Policy {
     /// What becomes of a good verdict.
     #[serde(default)]
     pub result: ResultRules,
-}
-
-const fn sha256() -> HashAlgorithm {
-    HashAlgorithm::Sha256
-}
-
-const fn report() -> Reaction {
-    Reaction::Report
-}
-
-const fn refuse() -> Reaction {
-    Reaction::Refuse
-}
-
-const fn optional() -> Demand {
-    Demand::Optional
 }
 
 impl Policy {

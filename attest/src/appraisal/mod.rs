@@ -1,12 +1,16 @@
 //! An appraisal: the verdict, the claims behind it, and every reason with its place.
 
+mod claims;
+mod reason;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::digest::{Digest, HashAlgorithm};
+pub use claims::{Claims, ImaClaims, PcrClaim, PcrStanding};
+pub use reason::Reason;
+
+use crate::digest::Digest;
 use crate::key::Name;
-use crate::pcr::PcrIndex;
-use crate::quote::ClockInfo;
 
 /// What the verifier says of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,106 +23,6 @@ pub enum Verdict {
     Refused,
     /// The judgement could not be made, e.g. since the clock is not set. It is never a pass.
     CannotTell,
-}
-
-/// One reason against a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason {
-    /// Row of threats.md (`q03`), or the policy's rule (`reference`, `secure-boot`, …).
-    pub id: &'static str,
-    /// What is wrong, in words.
-    pub what: String,
-    /// Where: a PCR, an event, a line, a certificate.
-    #[serde(rename = "where")]
-    pub place: String,
-    /// What should have been there.
-    pub expected: String,
-    /// What was there.
-    pub found: String,
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { id, what, place, expected, found } = self;
-        write!(f, "[{id}] {place}: {what}")?;
-        if !expected.is_empty() {
-            write!(f, "; expected {expected}")?;
-        }
-        if !found.is_empty() {
-            write!(f, "; found {found}")?;
-        }
-        Ok(())
-    }
-}
-
-/// What is known of one quoted PCR.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum PcrStanding {
-    /// Events explain its value, and a reference has it.
-    Known,
-    /// Events explain its value; the policy does not judge it, or no reference has it.
-    Explained,
-    /// Nothing was ever measured into it.
-    Untouched,
-    /// No event explains its value (threat e15).
-    Unexplained,
-    /// The events lead to another value (threat e01).
-    Differs,
-}
-
-/// A quoted PCR with its standing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PcrClaim {
-    /// The bank.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
-    pub bank: HashAlgorithm,
-    /// The index.
-    #[cfg_attr(feature = "schema", schemars(with = "u8"))]
-    pub pcr: PcrIndex,
-    /// The quoted value.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
-    pub value: Digest,
-    /// What is known of it.
-    pub standing: PcrStanding,
-    /// Whether the policy judges it.
-    pub judged: bool,
-}
-
-/// What the IMA list showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ImaClaims {
-    /// Entries that the quote covers.
-    pub attested: usize,
-    /// Entries after those: measured since, not yet attested (threat i02).
-    pub not_yet_attested: usize,
-    /// Violations among the attested.
-    pub violations: usize,
-    /// Attested files that no reference knows.
-    pub unknown_files: usize,
-}
-
-/// Everything that was established before or while the verdict was reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Claims {
-    /// The device's name out of its certificate.
-    pub device_id: Option<String>,
-    /// The attestation key's Name, in hex.
-    pub attestation_key: Option<String>,
-    /// Boot counters and clock of the TPM.
-    pub clock: Option<ClockInfo>,
-    /// Secure boot, if the log proves it either way.
-    pub secure_boot: Option<bool>,
-    /// Product and release of the reference that matched.
-    pub release: Option<String>,
-    /// The quoted PCRs.
-    pub pcrs: Vec<PcrClaim>,
-    /// The IMA list, if there was one.
-    pub ima: Option<ImaClaims>,
 }
 
 /// A verdict with its claims and reasons. Only an [`Appraiser`](crate::appraise::Appraiser) makes one:
