@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Findings;
 use super::reaction::Demand;
 
 /// Rules for the measured boot.
@@ -13,4 +14,21 @@ pub struct BootRules {
     /// Whether secure boot has to be on.
     #[serde(default = "Demand::optional")]
     pub secure_boot: Demand,
+}
+
+impl BootRules {
+    pub(super) fn check(&self, findings: &mut Findings<'_, '_>) {
+        if self.references.is_empty() {
+            findings.wrong(
+                "boot.references",
+                "empty, so no device could match; record one with `hallmark reference record`",
+            );
+        }
+        if self.secure_boot == Demand::Optional {
+            findings.weak(
+                "boot.secure_boot",
+                "secure boot may be off; set it to \"require\" where devices have it",
+            );
+        }
+    }
 }

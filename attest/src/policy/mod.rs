@@ -3,45 +3,28 @@
 //! There is no accept-all: a policy that judges nothing does not parse (threat v08).
 
 mod boot;
+mod document;
+mod fault;
 mod ima;
 mod quote;
 mod reaction;
 mod result;
+mod spelling;
 mod trust;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 pub use boot::BootRules;
+pub use fault::{PolicyError, PolicyFault};
 pub use ima::ImaRules;
 pub use quote::QuoteRules;
 pub use reaction::{Demand, Reaction};
 pub use result::ResultRules;
 pub use trust::Trust;
 
-use crate::digest::HashAlgorithm;
 use crate::pcr::PcrIndex;
-
-/// Why a policy can't be used; `line` counts from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PolicyError {
-    /// Not TOML, or not the policy's fields.
-    #[error("policy, line {line}: {message}")]
-    Syntax {
-        /// Line of the fault.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// Well-formed, but without sense.
-    #[error("policy, {field}: {message}")]
-    Value {
-        /// The field.
-        field: &'static str,
-        /// What is wrong, and what is expected.
-        message: String,
-    },
-}
+use document::Document;
+use fault::Findings;
 
 /// A policy, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,87 +51,89 @@ impl Policy {
     /// Parses and checks a policy.
     ///
     /// # Errors
-    /// [`PolicyError`] with the line or the field.
+    /// [`PolicyError`] with all faults that could be found, each with its line.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = toml::from_str(text).map_err(|error| PolicyError::Syntax {
-            line: error.span().map_or(1, |span| line_of(text, span.start)),
-            message: error.message().replace('\n', " "),
-        })?;
-        policy.check()?;
-        Ok(policy)
+        Self::check(text).map(|(policy, _)| policy)
     }
 
-    fn check(&self) -> Result<(), PolicyError> {
-        let wrong = |field, message: &str| Err(PolicyError::Value { field, message: message.to_owned() });
+    /// Parses and checks a policy, and tells what is legal and weak in it: for the one who writes it.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn check(text: &str) -> Result<(Self, Vec<PolicyFault>), PolicyError> {
+        let document = Document::parse(text).map_err(fault::failed)?;
+        let (policy, malformed) = document.read::<Self>();
+        let mut findings = Findings::new(&document);
+        match policy {
+            Some(policy) => {
+                policy.judge(&mut findings);
+                findings.finish(malformed).map(|weaknesses| (policy, weaknesses))
+            }
+            None => Err(fault::failed(malformed)),
+        }
+    }
+
+    /// What no section can tell of itself. Each section checks its own values in its own file.
+    fn judge(&self, findings: &mut Findings<'_, '_>) {
         if self.version != 1 {
-            return wrong("version", "expected 1");
+            findings.wrong("version", "expected 1");
         }
-        if self.quote.pcrs.is_empty() {
-            return wrong(
-                "quote.pcrs",
-                "empty, so nothing would be judged; name at least one PCR, e.g. [0, 2, 4, 7]",
-            );
-        }
-        if let Some(pcr) = self.quote.pcrs.iter().find(|pcr| pcr.is_resettable()) {
-            let message =
-                format!("PCR {pcr} can be reset by software and proves nothing about the boot (threat q15)");
-            return Err(PolicyError::Value { field: "quote.pcrs", message });
-        }
-        if let Some(pcr) = repeated(&self.quote.pcrs) {
-            return Err(PolicyError::Value {
-                field: "quote.pcrs",
-                message: format!("PCR {pcr} stands twice"),
-            });
-        }
-        if self.quote.bank == HashAlgorithm::Sha1 && !self.quote.allow_sha1 {
-            return wrong(
-                "quote.bank",
-                "sha1 is broken; set quote.allow_sha1 = true if there is no other bank",
-            );
-        }
-        if self.quote.pcrs.contains(&PcrIndex::IMA) && self.ima.is_none() {
-            return wrong(
+        self.trust.check(findings);
+        self.quote.check(findings);
+        self.boot.check(findings);
+        self.result.check(findings);
+        self.check_registers(findings);
+    }
+
+    /// The registers against the sections that judge them.
+    fn check_registers(&self, findings: &mut Findings<'_, '_>) {
+        let pcrs = &self.quote.pcrs;
+        let judged = |index: u8| pcrs.iter().any(|pcr| pcr.get() == index);
+        if pcrs.contains(&PcrIndex::IMA) && self.ima.is_none() {
+            findings.wrong(
                 "quote.pcrs",
                 "PCR 10 belongs to IMA and has no reference value; add [ima], or leave it out",
             );
         }
-        if self.quote.pcrs.iter().all(|pcr| *pcr == PcrIndex::IMA) {
-            return wrong(
+        if !pcrs.is_empty() && pcrs.iter().all(|pcr| *pcr == PcrIndex::IMA) {
+            findings.wrong(
                 "quote.pcrs",
                 "no PCR of the boot, so any boot would pass; name some, e.g. [0, 2, 4, 7]",
             );
         }
-        if self.boot.references.is_empty() {
-            return wrong(
-                "boot.references",
-                "empty, so no device could match; record one with `hallmark reference record`",
+        match &self.ima {
+            None => findings
+                .weak("", "there is no [ima] section, so files that run after the boot are not judged"),
+            Some(_) if !pcrs.contains(&PcrIndex::IMA) => {
+                findings.weak(
+                    "quote.pcrs",
+                    "PCR 10 is not judged: evidence without an IMA list hides what was measured",
+                );
+            }
+            Some(_) => {}
+        }
+        if self.boot.secure_boot == Demand::Require && !judged(7) {
+            findings.weak(
+                "boot.secure_boot",
+                "secure boot is required and PCR 7 is not judged, so its keys may be anybody's; add 7 to quote.pcrs",
             );
         }
-        if self.trust.device_roots.is_empty() {
-            return wrong("trust.device_roots", "empty, so no device could be trusted");
+        if !judged(4) && !judged(8) && !judged(9) && !judged(11) {
+            findings.weak(
+                "quote.pcrs",
+                "neither PCR 4, 8, 9 nor 11 is judged, so any boot loader and kernel would pass",
+            );
         }
-        if self.trust.reference_keys.is_empty() {
-            return wrong("trust.reference_keys", "empty, so no reference value could be believed");
+        if !judged(0) {
+            findings.weak("quote.pcrs", "PCR 0 is not judged, so any firmware would pass");
         }
-        if !(1..=86_400).contains(&self.result.lifetime_seconds) {
-            return wrong("result.lifetime_seconds", "expected 1 to 86400");
-        }
-        Ok(())
     }
-}
-
-fn repeated(pcrs: &[PcrIndex]) -> Option<PcrIndex> {
-    let mut seen = std::collections::BTreeSet::new();
-    pcrs.iter().copied().find(|pcr| !seen.insert(*pcr))
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::HashAlgorithm;
 
     const GOOD: &str = r#"
 version = 1
@@ -185,12 +170,98 @@ references = ["golden.json"]
         }
     }
 
+    /// Every fault of a policy that differs from [`GOOD`] in one place.
+    fn faults(from: &str, to: &str) -> Vec<String> {
+        assert!(GOOD.contains(from), "{from}");
+        let error = Policy::parse(&GOOD.replace(from, to)).unwrap_err();
+        error.faults().iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn a_misspelt_field_is_pointed_at() {
-        let error =
-            Policy::parse(&GOOD.replace("pcrs = [0, 7]", "pcrs = [0]\nbanks = \"sha256\"")).unwrap_err();
-        assert!(matches!(error, PolicyError::Syntax { line: 9, .. }), "{error}");
-        assert!(error.to_string().contains("banks"), "{error}");
+    fn every_fault_has_its_line() {
+        for (from, to, expected) in [
+            (
+                "pcrs = [0, 7]",
+                "pcrs = [0]\nbanks = \"sha256\"",
+                "line 9: quote.banks: unknown field `banks`, expected one of `bank`, `pcrs`, `unsafe_clock`, `allow_sha1`; did you mean `bank`?",
+            ),
+            (
+                "pcrs = [0, 7]",
+                "pcrs = [0]\nbank = \"sha-256\"",
+                "line 9: quote.bank: unknown variant `sha-256`, expected one of `sha1`, `sha256`, `sha384`, `sha512`; did you mean `sha256`?",
+            ),
+            ("[0, 7]", "[\n0,\n7,\n30]", "line 8: quote.pcrs: PCR 30 does not exist, expected 0 to 23"),
+            (
+                "[0, 7]",
+                "[\n0,\n7,\n16]",
+                "line 11: quote.pcrs[2]: PCR 16 can be reset by software and proves nothing about the boot (threat q15)",
+            ),
+            ("[0, 7]", "[0, 7,\n0]", "line 9: quote.pcrs[2]: PCR 0 stands twice"),
+            ("version = 1", "version = 2", "line 2: version: expected 1"),
+            ("name =", "nome =", "line 3: nome: unknown field `nome`, expected one of `version`, `name`"),
+            ("[boot]", "[bot]", "line 9: bot: unknown field `bot`, expected one of"),
+            ("[0, 7]", "[0, 7]\n[ima]\nunknown_files = \"refuse\"", "line 9: ima.list: missing field `list`"),
+            (
+                "[quote]",
+                "[result]\nlifetime_seconds = 0\n[quote]",
+                "line 8: result.lifetime_seconds: expected 1 to 86400",
+            ),
+            ("[0, 7]", "[0, 7", "line 9: "),
+            ("[\"golden.json\"]", "\"golden.json\"", "line 10: boot.references: invalid type: string"),
+        ] {
+            let faults = faults(from, to);
+            assert!(faults[0].starts_with(expected), "{to}: {faults:#?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_show_in_one_run() {
+        let text = GOOD
+            .replace("version = 1", "version = 2")
+            .replace("device_roots = [\"root.pem\"]", "device_root = [\"root.pem\"]")
+            .replace("pcrs = [0, 7]", "pcrs = [0, 0, 16]\nbank = \"sha3\"\nunsafe_clok = \"report\"")
+            .replace("[boot]", "[boot]\nsecure_boot = \"on\"")
+            + "[ima]\n[result]\nlifetime_seconds = -1\n";
+        let error = Policy::parse(&text).unwrap_err();
+        let fields: Vec<_> = error.faults().iter().map(|fault| (fault.line, fault.field.as_str())).collect();
+        for expected in [
+            (5, "trust.device_root"),
+            (9, "quote.bank"),
+            (10, "quote.unsafe_clok"),
+            (12, "boot.secure_boot"),
+            (14, "ima.list"),
+            (16, "result.lifetime_seconds"),
+        ] {
+            assert!(fields.contains(&expected), "{expected:?}: {:#?}", error.faults());
+        }
+        assert!(error.to_string().contains("more faults, see `hallmark policy check`"), "{error}");
+        assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn a_missing_section_is_told_once() {
+        let without_boot = GOOD.split("[boot]").next().unwrap();
+        let error = Policy::parse(without_boot).unwrap_err();
+        assert_eq!(error.to_string(), "policy, line 1: boot: missing field `boot`");
+    }
+
+    #[test]
+    fn what_is_legal_and_weak_is_told() {
+        let (_, weaknesses) = Policy::check(GOOD).unwrap();
+        let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["", "trust.revoked", "quote.unsafe_clock", "quote.pcrs", "boot.secure_boot"],
+            "{weaknesses:#?}"
+        );
+        let strict = GOOD
+            .replace("[0, 7]", "[0, 4]")
+            .replace("[boot]", "unsafe_clock = \"refuse\"\n[boot]\nsecure_boot = \"require\"")
+            .replace("[quote]", "revoked = [\"revoked\"]\n[quote]")
+            + "[result]\nlifetime_seconds = 7200\n";
+        let (_, weaknesses) = Policy::check(&strict).unwrap();
+        let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
+        assert_eq!(fields, ["", "boot.secure_boot", "result.lifetime_seconds"], "{weaknesses:#?}");
     }
 
     #[test]

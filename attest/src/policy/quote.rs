@@ -1,7 +1,10 @@
 //! Rules for the quote.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::fault::Findings;
 use super::reaction::Reaction;
 use crate::digest::HashAlgorithm;
 use crate::pcr::PcrIndex;
@@ -21,6 +24,48 @@ pub struct QuoteRules {
     /// Whether a SHA-1 bank may be judged at all (threat e12).
     #[serde(default)]
     pub allow_sha1: bool,
+}
+
+impl QuoteRules {
+    pub(super) fn check(&self, findings: &mut Findings<'_, '_>) {
+        if self.pcrs.is_empty() {
+            findings.wrong(
+                "quote.pcrs",
+                "empty, so nothing would be judged; name at least one PCR, e.g. [0, 2, 4, 7]",
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for (at, pcr) in self.pcrs.iter().enumerate() {
+            let field = format!("quote.pcrs[{at}]");
+            if pcr.is_resettable() {
+                findings.wrong(
+                    &field,
+                    format!(
+                        "PCR {pcr} can be reset by software and proves nothing about the boot (threat q15)"
+                    ),
+                );
+            }
+            if !seen.insert(pcr) {
+                findings.wrong(&field, format!("PCR {pcr} stands twice"));
+            }
+        }
+        match (self.bank, self.allow_sha1) {
+            (HashAlgorithm::Sha1, false) => findings
+                .wrong("quote.bank", "sha1 is broken; set quote.allow_sha1 = true if there is no other bank"),
+            (HashAlgorithm::Sha1, true) => findings.weak(
+                "quote.bank",
+                "sha1 is broken: two boots with one PCR value can be made (threat e12); judge another bank if there is one",
+            ),
+            (_, true) => findings.weak("quote.allow_sha1", "the bank is not sha1, so this allows what nothing needs"),
+            (_, false) => {}
+        }
+        if self.unsafe_clock == Reaction::Report {
+            findings.weak(
+                "quote.unsafe_clock",
+                "a TPM that can't vouch that its clock did not go back is only reported (threat q11); set it to \"refuse\"",
+            );
+        }
+    }
 }
 
 const fn sha256() -> HashAlgorithm {
