@@ -1,7 +1,8 @@
 //! Logs and variables made for tests, by the same rules that firmware follows.
 
 use super::event_type::EventType;
-use super::variable::Guid;
+use super::guid::Guid;
+use super::signature::SignatureKind;
 use crate::digest::HashAlgorithm;
 
 /// A log under construction.
@@ -91,6 +92,20 @@ pub(crate) fn variable(guid: Guid, name: &str, content: &[u8]) -> Vec<u8> {
     data.extend(utf16(name));
     data.extend(content);
     data
+}
+
+/// EFI_SIGNATURE_LIST of entries of one size, enrolled by the image security database's own GUID.
+pub(crate) fn signature_list(kind: SignatureKind, entries: &[&[u8]]) -> Vec<u8> {
+    let each = 16 + entries.first().map_or(256, |entry| entry.len());
+    let mut list = kind.guid().as_bytes().to_vec();
+    list.extend(u32::try_from(28 + each * entries.len()).unwrap().to_le_bytes());
+    list.extend([0; 4]);
+    list.extend(u32::try_from(each).unwrap().to_le_bytes());
+    for entry in entries {
+        list.extend(Guid::IMAGE_SECURITY.as_bytes());
+        list.extend(*entry);
+    }
+    list
 }
 
 pub(crate) fn utf16(text: &str) -> Vec<u8> {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::error::EventDataError;
+use super::guid::Guid;
 use super::text::{SHOWN, Utf16, escaped, hex_head};
-use super::variable::Guid;
 use crate::wire::Reader;
 
 /// A device path whose nodes follow each other to the end node.
@@ -18,23 +18,30 @@ type Node<'a> = (u8, u8, &'a [u8]);
 const END: (u8, u8) = (0x7F, 0xFF);
 
 impl<'a> DevicePath<'a> {
-    /// Walks the nodes once, without recursion.
+    /// Walks the nodes once, without recursion. No bytes are no path, which is let through.
     ///
     /// # Errors
     /// [`EventDataError`]: a node shorter than its 4-byte header, which a follower would loop on (threat e18), a node
     /// past the end, no end node, bytes after it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EventDataError> {
         let mut r = Reader::new(bytes);
+        if !bytes.is_empty() {
+            Self::read(&mut r)?;
+        }
+        if r.is_empty() { Ok(Self(bytes)) } else { Err(EventDataError::NodeEnd { offset: r.offset() }) }
+    }
+
+    /// Reads one path to its end node.
+    fn read(r: &mut Reader<'a>) -> Result<Self, EventDataError> {
+        let (start, all) = (r.offset(), r.rest());
         while !r.is_empty() {
-            let (kind, subtype, _) = node(&mut r)?;
+            let (kind, subtype, _) = node(r)?;
             if (kind, subtype) == END {
-                return match r.is_empty() {
-                    true => Ok(Self(bytes)),
-                    false => Err(EventDataError::NodeEnd { offset: r.offset() }),
-                };
+                let len = r.offset().saturating_sub(start);
+                return Ok(Self(all.get(..len).unwrap_or_default()));
             }
         }
-        if bytes.is_empty() { Ok(Self(bytes)) } else { Err(EventDataError::NodeEnd { offset: r.offset() }) }
+        Err(EventDataError::NodeEnd { offset: r.offset() })
     }
 
     /// The path's bytes.
@@ -70,6 +77,31 @@ impl<'a> DevicePath<'a> {
         let mut r = Reader::new(self.0);
         let nodes = std::iter::from_fn(|| node(&mut r).ok());
         nodes.filter(|n| (n.0, n.1) == (4, 4)).last().and_then(|n| Utf16::new(n.2, "FilePath", 4).ok())
+    }
+}
+
+/// Device paths one behind the other, as load options have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DevicePaths<'a>(&'a [u8]);
+
+impl<'a> DevicePaths<'a> {
+    /// Reads paths that must fill `bytes`.
+    ///
+    /// # Errors
+    /// [`EventDataError`] as [`DevicePath::parse`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, EventDataError> {
+        let mut r = Reader::new(bytes);
+        while !r.is_empty() {
+            DevicePath::read(&mut r)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The paths, in order.
+    pub fn iter(&self) -> impl Iterator<Item = DevicePath<'a>> + use<'a> {
+        let mut r = Reader::new(self.0);
+        // `parse` has read the same bytes by the same rules.
+        std::iter::from_fn(move || if r.is_empty() { None } else { DevicePath::read(&mut r).ok() })
     }
 }
 

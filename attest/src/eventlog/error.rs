@@ -251,6 +251,39 @@ pub enum EventDataError {
         /// Offset in the device path.
         offset: usize,
     },
+    /// A signature list whose size is below its header's, or signatures of no size, of another size than their type
+    /// has, or that do not fill their list (threat e18).
+    #[error("signature list at byte {offset}: {what} is {claimed}, which does not fit the list or its type")]
+    SignatureSize {
+        /// Offset of the list in the variable.
+        offset: usize,
+        /// The field.
+        what: &'static str,
+        /// What it claims.
+        claimed: u32,
+    },
+    /// A variable of on and off with another content.
+    #[error("switch of {len} bytes that begin with {value}, expected one byte, 0 or 1")]
+    Switch {
+        /// Its size.
+        len: usize,
+        /// Its first byte.
+        value: u8,
+    },
+    /// A boot order of an odd number of bytes.
+    #[error("boot order of {len} bytes, expected 16-bit numbers")]
+    LoadOrder {
+        /// Its size.
+        len: usize,
+    },
+    /// UTF-16 text that does not end.
+    #[error("at byte {offset}: {what} has no NUL at its end")]
+    Unterminated {
+        /// Offset in the structure.
+        offset: usize,
+        /// The field.
+        what: &'static str,
+    },
 }
 
 /// An algorithm's size, for [`EventLogError::AlgorithmSize`].

@@ -2,8 +2,8 @@
 
 use super::binding::{Binding, Hint, Portion};
 use super::builder::{LogBuilder, good_boot, image_load, utf16, variable};
+use super::guid::Guid;
 use super::measured::measured_boot;
-use super::variable::Guid;
 use super::{
     BootFault, CommandLine, EventLog, EventType as E, ExitBootServices, FirmwareVersion, MeasuredBoot,
     SecureBoot, SecureBootDoubt, SeparatorState,

@@ -1,8 +1,8 @@
 //! UEFI_GPT_DATA (PFP 1.06 §10.2.5; UEFI 2.10 §5.3): the header of the disk's partition table and its used entries.
 
 use super::error::EventDataError;
+use super::guid::Guid;
 use super::text::Utf16;
-use super::variable::Guid;
 use crate::wire::Reader;
 
 /// Size of UEFI_PARTITION_TABLE_HEADER in bytes.

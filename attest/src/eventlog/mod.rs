@@ -36,17 +36,21 @@ mod event;
 mod event_type;
 mod facts;
 mod gpt;
+mod guid;
 mod header;
 mod image;
 mod ipl;
+mod load_option;
 mod measured;
 mod role;
 mod secure_boot;
 mod separator;
+mod signature;
 mod startup;
 mod tag;
 mod text;
 mod variable;
+mod variable_value;
 mod view;
 
 #[cfg(test)]
@@ -64,23 +68,29 @@ pub use binding::{Binding, Hint, Portion};
 pub use command_line::CommandLine;
 pub use data::EventData;
 pub use describe::{describe, summary_line};
-pub use device_path::DevicePath;
+pub use device_path::{DevicePath, DevicePaths};
 pub use error::{EventDataError, EventLogError};
 pub use event::Event;
 pub use event_type::EventType;
 pub use facts::{ExitBootServices, Facts, FirmwareVersion, Place};
-pub use gpt::Gpt;
+pub use gpt::{Gpt, Partition};
+pub use guid::Guid;
 pub use header::SpecId;
 pub use image::ImageLoad;
 pub use ipl::Ipl;
+pub use load_option::{LoadOption, LoadOrder};
 pub(crate) use measured::measured_boot;
 pub use measured::{LoadedImage, MeasuredBoot, MeasuredEvent, PcrVerdict};
 pub use role::Role;
 pub use secure_boot::{SecureBoot, SecureBootDoubt};
 pub use separator::{BootFault, Separator, SeparatorState};
+pub use signature::{
+    Signature, SignatureData, SignatureKind, SignatureList, SignatureLists, X509Certificate, X509Fields,
+};
 pub use tag::TaggedEvent;
 pub use text::Utf16;
-pub use variable::{Guid, UefiVariable};
+pub use variable::UefiVariable;
+pub use variable_value::{Authority, AuthorityEntry, VariableValue};
 pub use view::EventView;
 
 use crate::digest::HashAlgorithm;

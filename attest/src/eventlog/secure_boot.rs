@@ -6,9 +6,10 @@ use thiserror::Error;
 use super::binding::{Binding, Portion};
 use super::data::EventData;
 use super::event_type::EventType;
+use super::guid::Guid;
 use super::measured::{MeasuredBoot, MeasuredEvent};
 use super::separator::{SeparatorState, States};
-use super::variable::{Guid, UefiVariable};
+use super::variable::UefiVariable;
 use crate::digest::HashAlgorithm;
 use crate::pcr::PcrIndex;
 

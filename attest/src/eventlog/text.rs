@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::error::EventDataError;
+use crate::wire::Reader;
 
 /// The most characters of foreign text that a description shows.
 pub(super) const SHOWN: usize = 160;
@@ -60,6 +61,19 @@ impl<'a> Utf16<'a> {
         } else {
             Err(EventDataError::OddUtf16 { offset, what, len: bytes.len() })
         }
+    }
+
+    /// Reads up to a NUL, which is consumed and is no part of the text.
+    ///
+    /// # Errors
+    /// [`EventDataError::Unterminated`] when there is none.
+    pub(super) fn read_terminated(r: &mut Reader<'a>, what: &'static str) -> Result<Self, EventDataError> {
+        let offset = r.offset();
+        let end = r.rest().chunks_exact(2).position(|unit| unit == [0, 0]);
+        let len = end.and_then(|units| units.checked_mul(2));
+        let text = r.take(len.ok_or(EventDataError::Unterminated { offset, what })?, what)?;
+        r.take(2, what)?;
+        Ok(Self(text))
     }
 
     /// The bytes, little-endian.

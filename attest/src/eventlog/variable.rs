@@ -1,61 +1,15 @@
 //! UEFI_VARIABLE_DATA (PFP 1.06 §10.2.6): the variables of secure boot, the boot order, and what vouched for an image.
 
-use std::fmt;
-
 use super::binding::{Binding, Hint, Portion, first_match};
 use super::error::EventDataError;
 use super::event_type::EventType;
+use super::guid::Guid;
 use super::text::Utf16;
 use crate::digest::Digest;
 use crate::wire::Reader;
 
 /// The most bytes that shim logs after a variable's content.
 const SHIM_TAIL: usize = 8;
-
-/// A GUID as UEFI stores it: the first three fields little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Guid([u8; 16]);
-
-impl Guid {
-    /// EFI_GLOBAL_VARIABLE: SecureBoot, PK, KEK, SetupMode, Boot####.
-    pub const GLOBAL: Self = Self([
-        0x61, 0xDF, 0xE4, 0x8B, 0xCA, 0x93, 0xD2, 0x11, 0xAA, 0x0D, 0x00, 0xE0, 0x98, 0x03, 0x2B, 0x8C,
-    ]);
-    /// EFI_IMAGE_SECURITY_DATABASE: db, dbx.
-    pub const IMAGE_SECURITY: Self = Self([
-        0xCB, 0xB2, 0x19, 0xD7, 0x3A, 0x3D, 0x96, 0x45, 0xA3, 0xBC, 0xDA, 0xD0, 0x0E, 0x67, 0x65, 0x6F,
-    ]);
-    /// Shim's variables: MokList, SbatLevel.
-    pub const SHIM: Self = Self([
-        0x50, 0xAB, 0x5D, 0x60, 0x46, 0xE0, 0x00, 0x43, 0xAB, 0xB6, 0x3D, 0xD8, 0x10, 0xDD, 0x8B, 0x23,
-    ]);
-
-    /// From the 16 bytes as stored.
-    #[must_use]
-    pub const fn new(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes as stored.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g, h, i, rest @ ..] = self.0;
-        let (one, two, three) =
-            (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, g]), u16::from_le_bytes([h, i]));
-        write!(f, "{one:08x}-{two:04x}-{three:04x}-")?;
-        for (nth, byte) in rest.iter().enumerate() {
-            let dash = if nth == 2 { "-" } else { "" };
-            write!(f, "{dash}{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
 
 /// A variable as the firmware measured it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +43,7 @@ impl<'a> UefiVariable<'a> {
     }
 
     fn read(r: &mut Reader<'a>) -> Result<Self, EventDataError> {
-        let guid = Guid(r.array("VariableName")?);
+        let guid = Guid::new(r.array("VariableName")?);
         let name_units = r.u64_le("UnicodeNameLength")?;
         let content_len = r.u64_le("VariableDataLength")?;
         let left = r.rest().len();
@@ -161,11 +115,5 @@ mod tests {
         data[16..24].copy_from_slice(&0_u64.to_le_bytes());
         data[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(UefiVariable::parse(&data).is_err());
-    }
-
-    #[test]
-    fn guids_print_as_the_specification_writes_them() {
-        assert_eq!(Guid::GLOBAL.to_string(), "8be4df61-93ca-11d2-aa0d-00e098032b8c");
-        assert_eq!(Guid::SHIM.to_string(), "605dab50-e046-4300-abb6-3dd810dd8b23");
     }
 }
