@@ -55,6 +55,11 @@ const HASHES: [(&str, usize); 26] = [
     ("blake2b-512", 64),
 ];
 
+/// Length in bytes of a digest of the hash that the kernel calls `name`; `None` for a name that it does not have.
+pub(crate) fn digest_len(name: &str) -> Option<usize> {
+    HASHES.into_iter().find(|(known, _)| *known == name).map(|(_, len)| len)
+}
+
 /// What older kernels write as the digest of a violation, whatever the hash: IMA_DIGEST_SIZE zeros.
 const VIOLATION_LENGTH: usize = 20;
 

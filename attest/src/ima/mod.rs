@@ -40,6 +40,7 @@ mod tests;
 pub use ascii::ascii_to_binary;
 pub use entry::Entry;
 pub use error::{EntryError, ImaError};
+pub(crate) use file_digest::digest_len;
 pub use file_digest::{DigestKind, FileDigest};
 pub use list::{ByteOrder, Entries, ImaList};
 pub(crate) use measured::measure;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{ReferenceEvent, ReferenceValues, path_text};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{EventLog, EventLogError, MeasuredBoot, PcrVerdict, describe, measured_boot};
+use crate::eventlog::{EventLog, EventLogError, MeasuredBoot, PcrVerdict, Role, describe, measured_boot};
 use crate::ima::{ImaError, ImaList, ImaOptions, measure};
 use crate::pcr::PcrIndex;
 use crate::quote::SignedQuote;
@@ -82,15 +82,18 @@ pub fn record(
         boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank))?;
     let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;
     Ok(ReferenceValues {
-        version: 1,
+        version: 2,
         product: golden.product,
         release: golden.release,
         issued: golden.issued,
+        starts: None,
         expires: golden.expires,
         bank,
         pcrs,
+        by_events: Vec::new(),
         events,
         files,
+        file_sets: Vec::new(),
     })
 }
 
@@ -116,6 +119,7 @@ fn boot_values(boot: &MeasuredBoot<'_>, bank: HashAlgorithm) -> Result<BootValue
                 kind: measured.event().event_type().to_string(),
                 digest: *measured.digest(),
                 description: describe(measured.event()),
+                role: Some(Role::of(measured.event()).to_string()),
             });
         }
     }

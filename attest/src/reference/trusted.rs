@@ -1,0 +1,105 @@
+//! Reference values that a trusted key has signed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::file_set::FileSetName;
+use super::index::{FileIndex, FileSets};
+use super::standing::{Period, Standing, Withdrawn};
+use super::values::{ReferenceError, ReferenceValues};
+use crate::dsse::{self, DocumentKey};
+
+/// Type of the DSSE payload.
+pub const PAYLOAD_TYPE: &str = "application/vnd.hallmark.reference+json";
+
+/// Reference values whose signature was checked. Only [`TrustedReference::verify`] makes them:
+/// ```compile_fail,E0451
+/// # fn f(values: attest::reference::ReferenceValues) -> attest::reference::TrustedReference {
+/// attest::reference::TrustedReference { values, key_id: String::new(), files: Default::default(), withdrawn: None }
+/// # }
+/// ```
+///
+/// Cloning one copies no file: what it knows of files is shared.
+#[derive(Debug, Clone)]
+pub struct TrustedReference {
+    values: Arc<ReferenceValues>,
+    key_id: String,
+    files: FileIndex,
+    withdrawn: Option<Withdrawn>,
+}
+
+impl TrustedReference {
+    /// Verifies a DSSE envelope with reference values against the keys of a policy, and compiles what it knows of files.
+    /// File sets that it names have to be [attached](Self::with_file_sets); until then their files are unknown.
+    ///
+    /// `since` is the earliest time for which they may count: the present for a verifier that keeps nothing, else the
+    /// boot of the oldest device that it judges.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] for foreign signatures, malformed values, and values that ended before `since`.
+    pub fn verify(envelope: &[u8], keys: &[DocumentKey], since: Timestamp) -> Result<Self, ReferenceError> {
+        let payload = dsse::verify(envelope, PAYLOAD_TYPE, keys)?;
+        Self::of(ReferenceValues::parse(payload.bytes())?, payload.key_id().to_owned(), since)
+    }
+
+    pub(super) fn of(
+        values: ReferenceValues,
+        key_id: String,
+        since: Timestamp,
+    ) -> Result<Self, ReferenceError> {
+        if let Some(expires) = values.expires.filter(|expires| *expires <= since) {
+            let (product, release) = (values.product, values.release);
+            return Err(ReferenceError::Expired { product, release, expires, now: since });
+        }
+        let files = FileIndex::compile(&values.files).map_err(ReferenceError::Malformed)?;
+        Ok(Self { values: Arc::new(values), key_id, files, withdrawn: None })
+    }
+
+    /// Attaches the file sets that the values name.
+    ///
+    /// # Errors
+    /// [`ReferenceError::FileSetMissing`] for one that is not among `sets`.
+    pub fn with_file_sets(mut self, sets: &FileSets) -> Result<Self, ReferenceError> {
+        for FileSetName { digest, .. } in &self.values.file_sets {
+            let set = sets.get(digest).ok_or_else(|| ReferenceError::FileSetMissing {
+                product: self.values.product.clone(),
+                release: self.values.release.clone(),
+                digest: digest.to_string(),
+            })?;
+            self.files.attach(set);
+        }
+        Ok(self)
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &ReferenceValues {
+        &self.values
+    }
+
+    /// Id of the key that signed them.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The files that the release knows, ready to be looked up.
+    #[must_use]
+    pub fn files(&self) -> &FileIndex {
+        &self.files
+    }
+
+    /// The withdrawal, if there was one.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<&Withdrawn> {
+        self.withdrawn.as_ref()
+    }
+
+    /// Whether the values count in a period.
+    #[must_use]
+    pub fn standing(&self, period: Period) -> Standing {
+        let withdrawn = self.withdrawn.as_ref().map(|withdrawn| withdrawn.at);
+        Standing::of(self.values.starts, self.values.expires, withdrawn, period)
+    }
+}
