@@ -14,7 +14,7 @@ pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
 use crate::appraisal::{Appraisal, Attester, Outcome, PcrClaim, PcrStanding, Reason};
 use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{EventLog, measured_boot};
+use crate::eventlog::{BootLogs, EventLog, measured_logs};
 use crate::evidence::Evidence;
 use crate::key::{AttestationKey, PublicArea};
 use crate::policy::{Policy, Reaction};
@@ -91,7 +91,8 @@ impl<'a> Appraiser<'a> {
             Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
         let log = evidence.event_log.as_deref().map(|bytes| EventLog::parse(bytes)).transpose();
         let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;
-        let boot = log.map(|log| measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied()));
+        let boot = log
+            .map(|log| measured_logs(BootLogs::new(Some(log)), |bank, pcr| quote.value(bank, pcr).copied()));
         let matching = boot::judge(self.policy, self.references, &quote, boot.as_ref(), outcome);
         ima::judge(
             self.policy,

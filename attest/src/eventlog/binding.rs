@@ -79,7 +79,7 @@ impl Event<'_> {
         }
     }
 
-    fn binding_of(&self, digest: &Digest) -> Binding {
+    pub(crate) fn binding_of(&self, digest: &Digest) -> Binding {
         match self.kind {
             EventType::Separator
             | EventType::EfiGptEvent

@@ -158,6 +158,17 @@ pub enum EventLogError {
         /// The event that contradicts it (itself, when it is outside PCR 0).
         other: u32,
     },
+    /// A table of final events of another version.
+    #[error("final events: version {version}, expected {expected}")]
+    FinalEventsVersion {
+        /// The table's version.
+        version: u64,
+        /// The version that there is.
+        expected: u64,
+    },
+    /// Final events beside a SHA-1-only log, which does not say how long their digests are.
+    #[error("final events belong to a crypto-agile log, this one is SHA-1 only")]
+    FinalEventsOfSha1Log,
     /// More events than a 32-bit index counts.
     #[error("more than 4294967295 events")]
     TooManyEvents,
@@ -178,6 +189,8 @@ impl EventLogError {
             | Self::RepeatedAlgorithm { .. }
             | Self::UndeclaredAlgorithm { .. }
             | Self::MissingDigest { .. }
+            | Self::FinalEventsVersion { .. }
+            | Self::FinalEventsOfSha1Log
             | Self::RepeatedHeader { .. } => "e05",
             Self::DigestCount { .. } | Self::TooManyEvents => "e06",
             Self::NoActionDigest { .. }

@@ -22,6 +22,11 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// An event of another kind of log (CEL's `pcclient_std`), which keeps the digests itself.
+    pub(crate) const fn detached(offset: usize, pcr: PcrIndex, kind: EventType, data: &'a [u8]) -> Self {
+        Self { index: 0, offset, pcr: Some(pcr), kind, digests: Digests::None, data }
+    }
+
     /// The event's number in the log, from 0; in a crypto-agile log 0 is the Spec ID event.
     #[must_use]
     pub const fn index(&self) -> u32 {
@@ -134,6 +139,8 @@ fn pcr_of(pcr: u32, kind: EventType, index: u32, offset: usize) -> Result<Option
 /// An event's digests, still in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digests<'a> {
+    /// None: they stand elsewhere.
+    None,
     /// One SHA-1 digest of 20 bytes.
     Sha1(&'a [u8]),
     /// TPML_DIGEST_VALUES without its count, checked against the header.
@@ -171,6 +178,7 @@ impl<'a> Digests<'a> {
     /// TPM_ALG_ID and bytes of every digest, known or not.
     pub(super) fn raw(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let (sha1, agile) = match self {
+            Self::None => (None, None),
             Self::Sha1(bytes) => (Some((HashAlgorithm::Sha1.tpm_id(), bytes)), None),
             Self::Agile(bytes, header) => (None, Some((Reader::new(bytes), header))),
         };

@@ -129,6 +129,14 @@ event_types! {
     EfiSpdmDeviceAuthority = 0x8000_00E4, "EV_EFI_SPDM_DEVICE_AUTHORITY";
 }
 
+impl EventType {
+    /// From the profile's name; `None` for a name that it does not have.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMED.iter().copied().find(|named| named.name() == Some(name))
+    }
+}
+
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

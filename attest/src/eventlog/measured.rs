@@ -1,6 +1,4 @@
-//! The log against a quote: per PCR, whether its events explain the quoted value (threats e01, e02, e15).
-
-use std::collections::BTreeMap;
+//! The logs against a quote: per PCR, whether their events explain the quoted value (threats e01, e02, e15).
 
 use serde::Serialize;
 
@@ -10,13 +8,16 @@ use super::data::EventData;
 use super::event::Event;
 use super::event_type::EventType;
 use super::facts::Facts;
-use super::image::ImageLoad;
+use super::loaded_image::LoadedImage;
+use super::logs::{BootLogs, LogSource};
+use super::registers::Registers;
 use super::separator::SeparatorDigests;
 use super::variable::UefiVariable;
+use crate::cel::{Record, RecordBinding};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
-/// How a quoted PCR stands against the log.
+/// How a quoted PCR stands against the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "verdict")]
 pub enum PcrVerdict {
@@ -26,17 +27,20 @@ pub enum PcrVerdict {
         value: Digest,
         /// How many events extended it.
         events: u32,
+        /// From which logs.
+        logs: Counts,
     },
     /// They replay to another value: the log lies, lacks events, or something else extended the PCR (threat e01).
+    /// [`MeasuredBoot::diagnose`] looks for the cause.
     Differs {
         /// What the TPM quoted.
         quoted: Digest,
-        /// What the log replays to.
+        /// What the logs replay to.
         replayed: Digest,
-        /// How many events the log has for it.
+        /// How many events the logs have for it.
         events: u32,
     },
-    /// The PCR was extended, and the log has no event of it in this bank (threat e15).
+    /// The PCR was extended, and no log has an event of it in this bank (threat e15).
     Unexplained {
         /// What the TPM quoted.
         quoted: Digest,
@@ -48,74 +52,81 @@ pub enum PcrVerdict {
     },
 }
 
-/// An event log as far as a verified quote covers it.
+/// How many of a PCR's events come from which log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Counts {
+    /// The firmware's log.
+    pub firmware: u32,
+    /// The final events that it lacks.
+    pub final_events: u32,
+    /// The operating system's logs.
+    pub measurements: u32,
+    /// Further records of those that the quoted value does not cover: measured after the quote, so not yet attested.
+    pub not_covered: u32,
+}
+
+impl Counts {
+    /// All events that the quoted value covers.
+    #[must_use]
+    pub const fn covered(&self) -> u32 {
+        self.firmware.saturating_add(self.final_events).saturating_add(self.measurements)
+    }
+}
+
+/// The logs of a boot as far as a verified quote covers them.
 ///
 /// Only this crate makes one, from a [`VerifiedQuote`](crate::VerifiedQuote):
 ///
 /// ```compile_fail,E0451
-/// let forged = attest::eventlog::MeasuredBoot { log: todo!(), verdicts: Default::default() };
+/// let forged = attest::eventlog::MeasuredBoot { logs: todo!(), registers: Default::default() };
 /// ```
 #[derive(Debug, Clone)]
 pub struct MeasuredBoot<'a> {
-    log: EventLog<'a>,
-    // At most 4 banks of 24 PCRs.
-    verdicts: BTreeMap<(HashAlgorithm, PcrIndex), PcrVerdict>,
+    logs: BootLogs<'a>,
+    registers: Registers,
 }
 
-/// Judges `log` by the values of a verified quote; `quoted` gives the value of a PCR that the quote covers.
+/// Judges logs by the values of a verified quote; `quoted` gives the value of a PCR that the quote covers.
 ///
 /// Every bank stands for itself (threat q16): a PCR that matches in one bank says nothing about another bank's digests.
 /// PCRs that are not quoted have no verdict, and their events are not to be had (threat e02).
+///
+/// The events of each PCR are replayed in one row: the firmware's, its final events, the operating system's. The
+/// operating system measures on after the quote, so its records may go on after the quoted value was reached; what
+/// comes after is not covered. The firmware's may not: it is done, and a log with more than was extended lies.
+pub(crate) fn measured_logs<'a>(
+    logs: BootLogs<'a>,
+    quoted: impl Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+) -> MeasuredBoot<'a> {
+    let registers = Registers::replay(&logs, quoted);
+    MeasuredBoot { logs, registers }
+}
+
+/// As [`measured_logs`], for a boot of which there is nothing but the firmware's log.
 pub(crate) fn measured_boot<'a>(
     log: &EventLog<'a>,
     quoted: impl Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
 ) -> MeasuredBoot<'a> {
-    let replayed = log.replay();
-    let mut counts = BTreeMap::<PcrIndex, u32>::new();
-    for pcr in log.events().filter(Event::is_extended).filter_map(|event| event.pcr()) {
-        let count = counts.entry(pcr).or_default();
-        *count = count.saturating_add(1);
-    }
-    let banks: Vec<_> = log.banks().collect();
-    let mut verdicts = BTreeMap::new();
-    for bank in HashAlgorithm::ALL {
-        for pcr in PcrIndex::all() {
-            let Some(quoted) = quoted(bank, pcr).filter(|digest| digest.algorithm() == bank) else {
-                continue;
-            };
-            let events = if banks.contains(&bank) { counts.get(&pcr).copied().unwrap_or(0) } else { 0 };
-            let replayed = replayed.get(bank, pcr).copied().unwrap_or_else(|| pcr.start(bank));
-            verdicts.insert((bank, pcr), judge(quoted, replayed, events));
-        }
-    }
-    MeasuredBoot { log: *log, verdicts }
-}
-
-fn judge(quoted: Digest, replayed: Digest, events: u32) -> PcrVerdict {
-    match (quoted == replayed, events) {
-        (true, 0) => PcrVerdict::Untouched { value: quoted },
-        (true, events) => PcrVerdict::Matches { value: quoted, events },
-        (false, 0) => PcrVerdict::Unexplained { quoted },
-        (false, events) => PcrVerdict::Differs { quoted, replayed, events },
-    }
+    measured_logs(BootLogs::from(*log), quoted)
 }
 
 impl<'a> MeasuredBoot<'a> {
     /// The verdict on a PCR; `None` when the quote does not cover it.
     #[must_use]
     pub fn verdict(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<&PcrVerdict> {
-        self.verdicts.get(&(bank, pcr))
+        self.registers.verdict(bank, pcr)
     }
 
     /// All verdicts, by bank and PCR.
     pub fn verdicts(&self) -> impl Iterator<Item = (HashAlgorithm, PcrIndex, &PcrVerdict)> {
-        self.verdicts.iter().map(|((bank, pcr), verdict)| (*bank, *pcr, verdict))
+        self.registers.verdicts()
     }
 
-    /// The log itself, for showing: nothing that comes from it is verified.
+    /// The logs themselves, for showing: nothing that comes from them is verified.
     #[must_use]
-    pub const fn unverified_log(&self) -> &EventLog<'a> {
-        &self.log
+    pub const fn unverified_logs(&self) -> &BootLogs<'a> {
+        &self.logs
     }
 
     /// Whether the log explains the quoted value of a PCR.
@@ -124,7 +135,7 @@ impl<'a> MeasuredBoot<'a> {
         matches!(self.verdict(bank, pcr), Some(PcrVerdict::Matches { .. }))
     }
 
-    /// The extended events of a PCR, in order, with the digests of `bank`.
+    /// The extended events of a PCR from the firmware's log and its final events, in order, with the digests of `bank`.
     ///
     /// `None` unless that PCR matches in that bank: events that no quote covers are not to be had here.
     #[must_use]
@@ -134,11 +145,26 @@ impl<'a> MeasuredBoot<'a> {
         pcr: PcrIndex,
     ) -> Option<impl Iterator<Item = MeasuredEvent<'a>> + use<'a>> {
         self.matches(bank, pcr).then(|| {
-            self.log
+            self.logs
                 .events()
                 .filter(move |event| event.is_extended() && event.pcr() == Some(pcr))
                 .filter_map(move |event| MeasuredEvent::new(event, bank))
         })
+    }
+
+    /// The records of a PCR from the operating system's logs, in the order that replays, with the digests of `bank`;
+    /// only those that the quoted value covers.
+    ///
+    /// `None` unless that PCR matches in that bank.
+    #[must_use]
+    pub fn records_of(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<Vec<MeasuredRecord<'_, 'a>>> {
+        let Some(PcrVerdict::Matches { logs, .. }) = self.verdict(bank, pcr) else { return None };
+        let records = self.logs.records().into_iter().filter(|place| place.record.pcr() == Some(pcr));
+        let measured = records.filter_map(|place| {
+            let (source, digest) = (LogSource::Measurements(place.log), *place.record.digest(bank)?);
+            Some(MeasuredRecord { source, index: place.index, record: place.record, digest })
+        });
+        Some(measured.take(usize::try_from(logs.measurements).unwrap_or(usize::MAX)).collect())
     }
 
     /// The events of every PCR that matches in `bank`, in the log's order: one walk for facts about several PCRs.
@@ -146,7 +172,7 @@ impl<'a> MeasuredBoot<'a> {
         &self,
         bank: HashAlgorithm,
     ) -> impl Iterator<Item = (PcrIndex, MeasuredEvent<'a>)> {
-        self.log.events().filter(Event::is_extended).filter_map(move |event| {
+        self.logs.events().filter(Event::is_extended).filter_map(move |event| {
             let pcr = event.pcr().filter(|pcr| self.matches(bank, *pcr))?;
             Some((pcr, MeasuredEvent::new(event, bank)?))
         })
@@ -224,63 +250,48 @@ impl<'a> MeasuredEvent<'a> {
     }
 }
 
-/// Something that PCR 4 vouches for having been loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadedImage<'a> {
+/// A record of the operating system's logs whose digest a quote covers, in one bank.
+///
+/// ```compile_fail,E0451
+/// let forged = attest::eventlog::MeasuredRecord { source: todo!(), index: 0, record: todo!(), digest: todo!() };
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct MeasuredRecord<'m, 'a> {
+    source: LogSource,
+    index: usize,
+    record: &'m Record<'a>,
     digest: Digest,
-    event: u32,
-    offset: usize,
-    event_type: EventType,
-    hint: Option<ImageLoad<'a>>,
 }
 
-impl<'a> LoadedImage<'a> {
-    fn of(measured: MeasuredEvent<'a>, separators: &SeparatorDigests) -> Option<Self> {
-        let event = measured.event;
-        let is_action = matches!(event.event_type(), EventType::Action | EventType::EfiAction);
-        if separators.recognise(&measured.digest).is_some() || (is_action && measured.binding().is_bound()) {
-            return None;
-        }
-        let hint = match event.typed() {
-            Ok(EventData::Image(image)) => Some(image),
-            _ => None,
-        };
-        Some(Self {
-            digest: measured.digest,
-            event: event.index(),
-            offset: event.offset(),
-            event_type: event.event_type(),
-            hint,
-        })
+impl<'m, 'a> MeasuredRecord<'m, 'a> {
+    /// Which log it stands in.
+    #[must_use]
+    pub const fn source(&self) -> LogSource {
+        self.source
     }
 
-    /// The digest that was extended: Authenticode for a PE image.
+    /// Its number in that log, from 0.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The digest that was extended.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// The event's number in the log.
+    /// The record, for showing: its content is proven only as [`bound`](Self::bound) says.
     #[must_use]
-    pub const fn event(&self) -> u32 {
-        self.event
+    pub const fn record(&self) -> &'m Record<'a> {
+        self.record
     }
 
-    /// The event's first byte in the log.
+    /// The record, where its digest covers the content: the text, the event's data, the template's data. What stands
+    /// beside them (a kind, a time, a boot id, a label) is covered by nothing.
     #[must_use]
-    pub const fn offset(&self) -> usize {
-        self.offset
-    }
-
-    /// What the log calls it. Not measured.
-    #[must_use]
-    pub const fn event_type(&self) -> EventType {
-        self.event_type
-    }
-
-    /// Where the log says that it came from. Not measured: for reports only.
-    #[must_use]
-    pub const fn hint(&self) -> Option<&ImageLoad<'a>> {
-        self.hint.as_ref()
+    pub fn bound(&self) -> Option<&'m Record<'a>> {
+        (self.record.binding(self.digest.algorithm()) == RecordBinding::Bound).then_some(self.record)
     }
 }

@@ -50,7 +50,7 @@ impl EventView {
 impl MeasuredBoot<'_> {
     /// All events of the log for a report, each with the banks in which its PCR matches the quote.
     pub fn views(&self) -> impl Iterator<Item = EventView> {
-        self.unverified_log().events().map(|event| {
+        self.unverified_logs().events().map(|event| {
             let mut view = EventView::unverified(&event);
             if let Some(pcr) = event.pcr().filter(|_| event.is_extended()) {
                 view.verified =
