@@ -23,7 +23,7 @@ mod systemd;
 
 pub use content::{Content, Systemd};
 pub use error::CelError;
-pub use record::{Record, RecordBinding, Register};
+pub use record::{Record, RecordBinding, Register, describe};
 pub use systemd::{FileSystem, SystemdEvent};
 
 /// Largest log, in bytes. systemd's has some dozens of records of 300 bytes.

@@ -219,3 +219,24 @@ impl<'a> Draft<'a> {
         Ok(Record { offset, number, register, digests, content })
     }
 }
+
+/// What a record says, in at most some 250 characters of printable text; a claim, as the record is.
+#[must_use]
+pub fn describe(record: &Record<'_>) -> String {
+    let escaped = |text: &str| crate::eventlog::escaped(text.chars());
+    match record.content() {
+        Content::Systemd(systemd) => match systemd.string.as_deref() {
+            Some(text) => format!("systemd: {}", escaped(text)),
+            None => format!("systemd: {}", escaped(systemd.event_type.as_deref().unwrap_or("nothing"))),
+        },
+        Content::Hallmark { text, .. } => format!("hallmark: {}", escaped(text)),
+        Content::PcClient { event_type, .. } => match record.event() {
+            Some(event) => format!("{event_type}: {}", crate::eventlog::describe(&event)),
+            None => event_type.to_string(),
+        },
+        Content::ImaTemplate { name, .. } => {
+            format!("IMA entry, {}", escaped(&String::from_utf8_lossy(name)))
+        }
+        Content::Other { content_type } => format!("content {}", escaped(content_type)),
+    }
+}

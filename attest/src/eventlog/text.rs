@@ -9,7 +9,7 @@ use crate::wire::Reader;
 pub(super) const SHOWN: usize = 160;
 
 /// `text` with control characters and bidirectional marks escaped, cut after [`SHOWN`] characters.
-pub(super) fn escaped(text: impl Iterator<Item = char>) -> String {
+pub(crate) fn escaped(text: impl Iterator<Item = char>) -> String {
     let mut shown = String::new();
     for (nth, c) in text.enumerate() {
         if nth == SHOWN {
