@@ -58,8 +58,9 @@ fn explain(
         Some(PcrVerdict::Matches { .. } | PcrVerdict::Untouched { .. }) => None,
         Some(PcrVerdict::Differs { quoted, replayed, events }) => Some(Reason {
             id: "e01",
-            what: format!(
-                "its {events} events do not lead to the quoted value: the log was altered, or something extended the PCR that is not in it"
+            what: boot.and_then(|boot| boot.diagnose(bank, pcr)).map_or_else(
+                || format!("its {events} events do not lead to the quoted value"),
+                |found| format!("its {events} events do not lead to the quoted value: {found}"),
             ),
             place,
             expected: replayed.to_hex(),
