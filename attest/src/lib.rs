@@ -43,6 +43,7 @@ pub mod digest;
 pub mod dsse;
 pub mod eventlog;
 pub mod evidence;
+pub mod fitness;
 pub mod ima;
 pub mod key;
 pub mod pcr;

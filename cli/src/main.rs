@@ -6,6 +6,7 @@ mod context;
 mod device;
 mod failure;
 mod files;
+mod fitness;
 mod floor;
 #[cfg(test)]
 mod help;

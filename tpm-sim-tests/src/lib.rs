@@ -54,11 +54,11 @@ impl Lab {
         Ok(Self { folder: TempDir::with_prefix("hallmark-lab-")?, tcti: None })
     }
 
-    /// A lab whose TPM has `banks` and was booted by the recorded vector of that name, with its IMA list.
+    /// A lab whose TPM has `banks` and was started; nothing was measured into it.
     ///
     /// # Errors
-    /// What `hallmark sim` said when it failed.
-    pub fn booted(banks: &str, vector: &str) -> Result<Self, String> {
+    /// What `hallmark sim start` said when it failed.
+    pub fn started(banks: &str) -> Result<Self, String> {
         let mut lab = Self::empty().map_err(|error| error.to_string())?;
         let started = lab.hallmark(&["--format", "json", "sim", "start", "--banks", banks]);
         if started.code != Some(0) {
@@ -66,6 +66,15 @@ impl Lab {
         }
         let report = started.json().map_err(|error| error.to_string())?;
         lab.tcti = report.get("tcti").and_then(|tcti| tcti.as_str()).map(str::to_owned);
+        Ok(lab)
+    }
+
+    /// A lab whose TPM has `banks` and was booted by the recorded vector of that name, with its IMA list.
+    ///
+    /// # Errors
+    /// What `hallmark sim` said when it failed.
+    pub fn booted(banks: &str, vector: &str) -> Result<Self, String> {
+        let lab = Self::started(banks)?;
         lab.boot(vector)?;
         Ok(lab)
     }

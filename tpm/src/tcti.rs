@@ -90,6 +90,12 @@ impl fmt::Display for Tcti {
 }
 
 impl Tcti {
+    /// Whether the TPM is this machine's own, as far as that can be told: simulators may stand anywhere.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::Tabrmd(_))
+    }
+
     /// Looks whether anything is there, since the TSS only says "I/O error" whatever the cause.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ mod view;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
-mod builder;
+pub(crate) mod builder;
 #[cfg(test)]
 mod fact_attacks;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use attest::eventlog::EventLog;
+use attest::fitness::{Finding, Severity};
 use attest::ima::ImaList;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,12 +16,13 @@ use crate::context::Context;
 use crate::device::Device;
 use crate::failure::{Exit, Failure};
 use crate::files;
+use crate::fitness;
 use crate::output::{Mark, Page, Report};
 
 /// Tell what works and what is missing here, with a fix beside each.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is changed. Exit code 0: everything needed works; 4: no usable TPM; 1: something else is missing."
+    after_help = "Nothing is changed. Exit code 0: everything needed works; 4: no usable TPM; 1: something else is missing,\nor evidence of this machine could not be believed."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -61,6 +63,8 @@ struct Check {
 pub(crate) struct CheckReport {
     /// The checks, in the order in which things are needed.
     checks: Vec<Check>,
+    /// What is known against attesting this machine, heaviest first.
+    findings: Vec<Finding>,
 }
 
 impl Report for CheckReport {
@@ -76,7 +80,7 @@ impl Report for CheckReport {
                 page.row("", format_args!("→ {fix}"))?;
             }
         }
-        Ok(())
+        self.findings.iter().try_for_each(|finding| fitness::show(page, finding))
     }
 
     fn complaint(&self) -> Option<Failure> {
@@ -86,18 +90,33 @@ impl Report for CheckReport {
             .filter(|check| check.standing == Standing::Missing)
             .map(|check| check.name)
             .collect();
-        (!missing.is_empty()).then(|| Failure::new(self.exit(), format!("missing: {}", missing.join(", "))))
+        let unfit: Vec<_> = self.unfit().map(|finding| finding.id.as_str()).collect();
+        let text = match (missing.is_empty(), unfit.is_empty()) {
+            (true, true) => return None,
+            (false, true) => format!("missing: {}", missing.join(", ")),
+            (true, false) => format!("not fit to be attested: {}", unfit.join(", ")),
+            (false, false) => {
+                format!("missing: {}; not fit to be attested: {}", missing.join(", "), unfit.join(", "))
+            }
+        };
+        Some(Failure::new(self.exit(), text))
     }
 
     fn exit(&self) -> Exit {
         let missing = || self.checks.iter().filter(|check| check.standing == Standing::Missing);
         if missing().any(|check| check.name == TPM) {
             Exit::Tpm
-        } else if missing().next().is_some() {
+        } else if missing().next().is_some() || self.unfit().next().is_some() {
             Exit::Failed
         } else {
             Exit::Done
         }
+    }
+}
+
+impl CheckReport {
+    fn unfit(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Unfit)
     }
 }
 
@@ -115,9 +134,14 @@ fn missing(name: &'static str, found: impl Into<String>, fix: impl Into<String>)
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<CheckReport, Failure> {
     let mut checks = Vec::new();
+    let mut findings = Vec::new();
     let has_tpm = match context.tpm() {
         Ok(tpm) => {
             check_tpm(&tpm, &mut checks);
+            match fitness::findings(&tpm, &args.logs, context) {
+                Ok(found) => findings = found,
+                Err(failure) => checks.push(missing("fitness", failure.message, "see above")),
+            }
             true
         }
         Err(failure) => {
@@ -132,7 +156,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<CheckReport, Failure
     checks.push(check_clock(context));
     checks.push(check_state(context.state()));
     checks.push(check_identity(context, has_tpm));
-    Ok(CheckReport { checks })
+    Ok(CheckReport { checks, findings })
 }
 
 fn check_tpm(tpm: &Tpm, checks: &mut Vec<Check>) {
@@ -208,13 +232,10 @@ fn check_event_log(path: &Path, named: bool, simulated: bool) -> Check {
     match files::read(path, MAX_EVENT_LOG) {
         Err(_) if !path.exists() => no_log(NAME, path, named, absent),
         Err(failure) => missing(NAME, failure.message, "reading it needs root, or a group that may"),
-        Ok(bytes) if bytes.is_empty() => {
-            let fix = "some clouds hand out none; their own attestation has to do";
-            warning(NAME, format!("{} is empty", path.display()), fix)
-        }
+        Ok(bytes) if bytes.is_empty() => warning(NAME, format!("{} is empty", path.display()), "see below"),
         Ok(bytes) => match EventLog::parse(&bytes) {
             Ok(log) => ok(NAME, format!("{} records, {} bytes", log.event_count(), bytes.len())),
-            Err(error) => missing(NAME, error.to_string(), "look for a firmware update"),
+            Err(_) => warning(NAME, format!("{} can't be read as a log", path.display()), "see below"),
         },
     }
 }

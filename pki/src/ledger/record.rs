@@ -1,6 +1,7 @@
 //! One line of the ledger.
 
 use attest::Digest;
+use attest::fitness::Finding;
 use attest::key::Name;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub const LINE_START: &str = r#"{"format":"hallmark-ledger/"#;
 /// Longest line in bytes.
 pub(super) const MAX_LINE: usize = 16 * 1024;
 const MAX_NOTE: usize = 200;
+/// Most findings in a record.
+const MAX_FINDINGS: usize = 16;
 
 /// A record that can't become a line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -82,6 +85,9 @@ pub struct Enrolment {
     pub idevid_name: Option<String>,
     /// The certificates that were issued.
     pub certificates: Vec<CertificateRecord>,
+    /// What was known against the machine when it was enrolled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl Enrolment {
@@ -98,7 +104,21 @@ impl Enrolment {
             iak_name: iak.to_string(),
             idevid_name: idevid.map(ToString::to_string),
             certificates: certificates.iter().map(|issued| CertificateRecord::of(issued)).collect(),
+            findings: Vec::new(),
         }
+    }
+
+    /// The same with what was found out about the machine's fitness. Texts are cut to fit a line of the ledger, and so
+    /// is their number.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        let cut = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_NOTE).collect();
+        self.findings = findings
+            .into_iter()
+            .take(MAX_FINDINGS)
+            .map(|finding| Finding { what: cut(finding.what), fix: cut(finding.fix), ..finding })
+            .collect();
+        self
     }
 }
 

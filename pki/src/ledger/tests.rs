@@ -3,6 +3,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use attest::HashAlgorithm;
+use attest::fitness::{Finding, Severity};
 
 use super::*;
 use crate::specimen::now;
@@ -46,8 +47,13 @@ fn ek(text: &str) -> Digest {
 
 fn enrolled_with_key(device: &str, tpm: &str, iak: &str, certificate: &str) -> Record {
     let certificates = vec![CertificateRecord { serial: certificate.to_owned(), sha256: ek(certificate) }];
-    let enrolment =
-        Enrolment { ek_certificate: ek(tpm), iak_name: iak.to_owned(), idevid_name: None, certificates };
+    let enrolment = Enrolment {
+        ek_certificate: ek(tpm),
+        iak_name: iak.to_owned(),
+        idevid_name: None,
+        certificates,
+        findings: Vec::new(),
+    };
     Record::new(now(), id(device), Event::Enrolled(enrolment), "hallmark 0.1.0").unwrap()
 }
 
@@ -116,7 +122,8 @@ fn p05_a_key_of_another_device_is_refused_in_every_line_and_free_after_its_revoc
         let certificates =
             vec![CertificateRecord { serial: certificate.to_owned(), sha256: ek(certificate) }];
         let (iak_name, idevid_name) = (format!("iak of {tpm}"), idevid.map(str::to_owned));
-        let enrolment = Enrolment { ek_certificate: ek(tpm), iak_name, idevid_name, certificates };
+        let enrolment =
+            Enrolment { ek_certificate: ek(tpm), iak_name, idevid_name, certificates, findings: Vec::new() };
         Record::new(now(), id(device), Event::Enrolled(enrolment), "hallmark 0.1.0").unwrap()
     };
     ledger.append(with_idevid("gw-1", "tpm-1", Some("key-1"), "c1")).unwrap();
@@ -188,6 +195,7 @@ fn p11_a_certificate_is_recorded_once_and_no_enrolment_is_without_one() {
         iak_name: "n".to_owned(),
         idevid_name: None,
         certificates: Vec::new(),
+        findings: Vec::new(),
     };
     let outcome = Record::new(now(), id("gw-3"), Event::Enrolled(bare), "hallmark 0.1.0");
     assert_eq!(outcome.unwrap_err(), RecordError::NoCertificate);
@@ -362,4 +370,28 @@ fn p05_of_many_stations_that_enrol_one_device_id_at_once_one_wins() {
     });
     assert_eq!(wins, 1);
     assert_eq!(place.open().records().len(), 1);
+}
+
+#[test]
+fn what_is_known_against_a_machine_stays_with_its_record_and_within_its_line() {
+    let finding = |id: &str| Finding {
+        id: id.to_owned(),
+        severity: Severity::Weak,
+        what: "x\n".repeat(5_000),
+        fix: "y".repeat(5_000),
+    };
+    let bare = Enrolment {
+        ek_certificate: ek("tpm"),
+        iak_name: "00".to_owned(),
+        idevid_name: None,
+        certificates: vec![CertificateRecord { serial: "01".to_owned(), sha256: ek("certificate") }],
+        findings: Vec::new(),
+    };
+    let enrolment = bare.with_findings((0..100).map(|_| finding("setup-mode")).collect());
+    let device_id = DeviceId::new("gw-1").unwrap();
+    let record = Record::new(now(), device_id, Event::Enrolled(enrolment), "t").unwrap();
+    let line = record.to_line().unwrap();
+    let read = Record::from_line(&line[..line.len() - 1]).unwrap();
+    assert_eq!(read, record);
+    assert_eq!(read.enrolment().unwrap().findings[15].id, "setup-mode");
 }

@@ -1,8 +1,10 @@
 //! `hallmark provision`: a device's identity, on the factory's line.
 
-use std::io;
+mod report;
+
 use std::path::{Path, PathBuf};
 
+use attest::fitness::{Finding, Severity};
 use attest::key::{Name, PublicArea};
 use jiff::{SignedDuration, Timestamp};
 use pki::DeviceId;
@@ -11,17 +13,19 @@ use pki::ca::{self, CertificateAuthority, IssuedCertificate, SerialNumber};
 use pki::certificate::{chain_from_pem, chain_to_pem};
 use pki::chain::{DeviceChain, DeviceRoots, Purpose};
 use pki::ek::{GenuineTpm, TpmMakerRoots};
-use pki::ledger::{Enrolment, Event, Ledger, Record, Standing, Torn};
+use pki::ledger::{Enrolment, Event, Ledger, Record, Standing};
 use ring::rand::{SecureRandom, SystemRandom};
-use schemars::JsonSchema;
-use serde::Serialize;
 use tpm::{EndorsementKey, IdentityKey, Key, KeyTemplate, Tpm, TpmError};
 
+pub(crate) use report::ProvisionReport;
+use report::{model, report, torn_text};
+
+use crate::commands::logs::LogArgs;
 use crate::context::Context;
 use crate::device::{Device, Store};
 use crate::failure::Failure;
 use crate::files;
-use crate::output::{Mark, Page, Report};
+use crate::fitness;
 
 /// What writes into the ledger.
 pub(crate) const TOOL: &str = concat!("hallmark ", env!("CARGO_PKG_VERSION"));
@@ -56,6 +60,11 @@ pub(crate) struct Args {
     /// Where the device keeps its certificates
     #[arg(long, value_enum, default_value = "disk", value_name = "PLACE")]
     store: Store,
+    /// Refuse a machine whose evidence could not be believed (`hallmark check` tells why)
+    #[arg(long)]
+    require_fit: bool,
+    #[command(flatten)]
+    logs: LogArgs,
 }
 
 /// Key templates by their usual names.
@@ -76,36 +85,6 @@ impl From<KeyKind> for KeyTemplate {
             KeyKind::EccP384 => Self::EccP384,
             KeyKind::Rsa2048 => Self::Rsa2048,
         }
-    }
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ProvisionReport {
-    /// Whether this run made the identity; false when it was there already.
-    changed: bool,
-    /// The device's name.
-    device_id: String,
-    /// What the EK certificate says of the TPM.
-    tpm: String,
-    /// SHA-256 of the EK certificate.
-    ek_certificate: String,
-    /// Name of the initial attestation key.
-    iak_name: String,
-    /// Name of the initial device identity key.
-    idevid_name: String,
-    /// End of the attestation key's certificate.
-    not_after: String,
-}
-
-impl Report for ProvisionReport {
-    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let text = if self.changed { "provisioned" } else { "already provisioned, nothing changed" };
-        page.mark(Mark::Good, &self.device_id, text)?;
-        page.row("TPM", &self.tpm)?;
-        page.row("EK certificate", &self.ek_certificate)?;
-        page.row("IAK", &self.iak_name)?;
-        page.row("IDevID", &self.idevid_name)?;
-        page.row("certificates until", &self.not_after)
     }
 }
 
@@ -131,17 +110,35 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ProvisionReport, Fai
         && let Some(enrolment) = record.enrolment()
         && is_complete(&tpm, &chains, &device_id, enrolment)?
     {
-        return report(context, &tpm, &genuine, false);
+        return report(context, &tpm, &genuine, false, enrolment.findings.clone());
+    }
+    let findings = fitness::findings(&tpm, &args.logs, context)?;
+    if args.require_fit {
+        check_fit(&findings)?;
     }
     check_ledger_knows(&ledger, &args.ledger, &chains)?;
     let (resident, resident_id) = prove_residence(&tpm, &endorsement, &genuine, args.key.into(), context)?;
     tpm.create_rollback_floor()?;
     let issued = issue(&authority, &resident, &resident_id, &device_id, now)?;
     // The ledger's row first: a certificate never leaves this program without it (threat p11).
-    let event = Event::Enrolled(enrolment(&genuine, &resident.name(), &resident_id.name(), &issued));
+    let enrolment =
+        enrolment(&genuine, &resident.name(), &resident_id.name(), &issued).with_findings(findings);
+    let findings = enrolment.findings.clone();
+    let event = Event::Enrolled(enrolment);
     ledger.append(Record::new(now, device_id, event, TOOL)?)?;
     keep(context, &tpm, &authority, &issued, args.store)?;
-    report(context, &tpm, &genuine, true)
+    report(context, &tpm, &genuine, true, findings)
+}
+
+/// A machine that can't be attested gets no identity, where the factory asks for that.
+fn check_fit(findings: &[Finding]) -> Result<(), Failure> {
+    match findings.iter().find(|finding| finding.severity == Severity::Unfit) {
+        None => Ok(()),
+        Some(finding) => Err(Failure::refused(
+            None,
+            format!("this machine is not fit to be attested: {}; {}", finding.what, finding.fix),
+        )),
+    }
 }
 
 fn read_roots(paths: &[PathBuf]) -> Result<TpmMakerRoots, Failure> {
@@ -304,51 +301,6 @@ fn keep(
         Device::keep(context, tpm, key, &chain, store)?;
     }
     Ok(())
-}
-
-fn report(
-    context: &Context,
-    tpm: &Tpm,
-    genuine: &GenuineTpm,
-    changed: bool,
-) -> Result<ProvisionReport, Failure> {
-    let device = Device::load_with(context, tpm, IdentityKey::Attestation)?;
-    let name = |key: IdentityKey| -> Result<String, Failure> {
-        let key = tpm.identity(key)?.ok_or_else(|| Failure::failed("a key that was just made is gone"))?;
-        Ok(PublicArea::parse(key.public())?.name().to_string())
-    };
-    Ok(ProvisionReport {
-        changed,
-        device_id: device.id().to_owned(),
-        tpm: model(genuine),
-        ek_certificate: genuine.fingerprint().to_hex(),
-        iak_name: name(IdentityKey::Attestation)?,
-        idevid_name: name(IdentityKey::DeviceId)?,
-        not_after: device.not_after().to_string(),
-    })
-}
-
-/// What a power cut left at the end of the ledger, for the operator.
-fn torn_text(torn: Torn) -> String {
-    match torn {
-        Torn::Completed { offset } => {
-            format!("the record at byte {offset} was whole but for its line end; it counts")
-        }
-        Torn::Cut { offset, len } => {
-            format!(
-                "{len} bytes of a record at byte {offset} are cut off; its certificate was never handed out"
-            )
-        }
-    }
-}
-
-/// What the EK certificate says of the TPM, for people.
-fn model(genuine: &GenuineTpm) -> String {
-    let model = genuine.model();
-    let vendor = model.vendor().or_else(|| model.manufacturer.clone());
-    let parts = [vendor, model.model.clone(), model.version.clone()];
-    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    if text.is_empty() { "of unknown make".to_owned() } else { text }
 }
 
 /// A random serial number.
