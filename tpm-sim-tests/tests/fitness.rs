@@ -28,7 +28,9 @@ fn q14_an_unfit_machine_gets_no_identity_where_the_factory_asks_for_that() {
     let ran = lab.hallmark(&arguments);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.stderr.contains("not fit to be attested"), "{}", ran.stderr);
-    assert!(!lab.path("ledger.jsonl").exists() || std::fs::read(lab.path("ledger.jsonl")).unwrap().is_empty());
+    assert!(
+        !lab.path("ledger.jsonl").exists() || std::fs::read(lab.path("ledger.jsonl")).unwrap().is_empty()
+    );
     lab.boot("q35-secureboot-uki").unwrap();
     let ran = lab.hallmark(&arguments);
     assert_eq!(ran.code, Some(0), "{ran:?}");

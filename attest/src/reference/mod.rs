@@ -12,6 +12,7 @@ mod file_set;
 mod index;
 mod knowledge;
 mod path;
+pub mod predict;
 mod record;
 mod standing;
 mod trusted;

@@ -1,7 +1,7 @@
 //! The X.509 certificates of signature lists: who is trusted to sign, by name and fingerprint.
 
-use der::Decode as _;
 use der::asn1::ObjectIdentifier;
+use der::{Decode as _, Encode as _};
 use serde::Serialize;
 use x509_cert::name::Name;
 
@@ -47,6 +47,14 @@ impl<'a> X509Certificate<'a> {
     #[must_use]
     pub const fn as_der(&self) -> &'a [u8] {
         self.0
+    }
+
+    /// The subject's DER, to be looked for as somebody's issuer; `None` when the bytes are no certificate.
+    pub(crate) fn subject_der(&self) -> Option<Vec<u8>> {
+        if self.0.len() > MAX {
+            return None;
+        }
+        x509_cert::Certificate::from_der(self.0).ok()?.tbs_certificate.subject.to_der().ok()
     }
 
     /// SHA-256 of the bytes: what `openssl x509 -fingerprint -sha256` prints.

@@ -1,0 +1,230 @@
+//! Prediction: the events that a device must show, out of the files that it will run.
+//!
+//! ```text
+//! boot loaders, UKI or kernel ──▶ PCR 4    what firmware loads, by its Authenticode digest
+//! PK, KEK, db, dbx            ──▶ PCR 7    the keys, and the entry of db that vouches for each image
+//! command line, initrd        ──▶ PCR 9    as Linux's EFI stub measures them
+//! sections of a UKI           ──▶ PCR 11   as systemd-stub measures them
+//! a command line to the stub  ──▶ PCR 12
+//! ```
+//!
+//! Firmware adds separators and steps of its own, of which files know nothing. So predicted PCRs are judged by their
+//! events, not by a value ([`ReferenceValues::by_events`](super::ReferenceValues::by_events)).
+
+mod linux;
+mod pe;
+mod secure_boot;
+mod uki;
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::values::ReferenceEvent;
+use crate::digest::HashAlgorithm;
+use crate::eventlog::Role;
+use crate::pcr::PcrIndex;
+
+pub use pe::{PeError, PeImage, PeSection};
+pub use secure_boot::SecureBootKeys;
+pub use uki::Uki;
+
+/// Why nothing can be predicted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PredictError {
+    /// An image.
+    #[error(transparent)]
+    Pe(#[from] PeError),
+    /// An image with its name.
+    #[error("{name}: {source}")]
+    Image {
+        /// The name that the caller gave.
+        name: String,
+        /// What is wrong with it.
+        source: PeError,
+    },
+    /// No unified kernel image of systemd.
+    #[error("the image has no systemd-stub; give a plain kernel as --kernel")]
+    NoStub,
+    /// A stub that measures otherwise.
+    #[error("the image has systemd-stub {version}, which measures no sections; expected {first} or newer")]
+    StubVersion {
+        /// Its version.
+        version: u32,
+        /// The first that does.
+        first: u32,
+    },
+    /// A stub without a kernel.
+    #[error("the image has no .linux section: it is a stub or an add-on, no unified kernel image")]
+    NoKernel,
+    /// A section that the stub chooses by the machine.
+    #[error("the image has {section}: what is measured depends on the machine; record it from a device")]
+    ChosenByMachine {
+        /// The section.
+        section: &'static str,
+    },
+    /// A variable's content.
+    #[error("{name} is no EFI signature list: {source}")]
+    SignatureList {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong.
+        source: secure_boot::ListError,
+    },
+    /// An image that would not start.
+    #[error("nothing in db vouches for {image}: with secure boot on it would not start")]
+    NoAuthority {
+        /// The image.
+        image: String,
+    },
+}
+
+/// What a device will boot.
+#[derive(Debug, Clone, Copy)]
+pub struct Boot<'a> {
+    /// Boot loaders in the order in which they start each other, with names for messages.
+    pub loaders: &'a [(&'a str, &'a [u8])],
+    /// What they start at last.
+    pub payload: Payload<'a>,
+    /// The keys of secure boot, which is on then; `None` when PCR 7 is not to be predicted.
+    pub keys: Option<SecureBootKeys<'a>>,
+}
+
+/// What is booted.
+#[derive(Debug, Clone, Copy)]
+pub enum Payload<'a> {
+    /// A unified kernel image of systemd-stub.
+    Uki {
+        /// Its file.
+        bytes: &'a [u8],
+        /// The command line given to the stub, which it measures into PCR 12 and takes instead of its own.
+        command_line: Option<&'a str>,
+    },
+    /// A kernel with an EFI stub, started by firmware or by a loader that uses firmware to load it.
+    Kernel {
+        /// Its file.
+        bytes: &'a [u8],
+        /// Its load options, exactly as the loader gives them.
+        command_line: Option<&'a str>,
+        /// Its initrd.
+        initrd: Option<&'a [u8]>,
+    },
+}
+
+/// Predicted events, and what could not be predicted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predicted {
+    bank: HashAlgorithm,
+    events: Vec<ReferenceEvent>,
+    notes: Vec<String>,
+}
+
+impl Predicted {
+    /// The events, each PCR's in their order.
+    #[must_use]
+    pub fn events(&self) -> &[ReferenceEvent] {
+        &self.events
+    }
+
+    /// The PCRs that were predicted.
+    #[must_use]
+    pub fn pcrs(&self) -> Vec<PcrIndex> {
+        self.events.iter().map(|event| event.pcr).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What could not be predicted, and why.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// An event with the digest of `parts`.
+    fn hashed(&mut self, pcr: u32, kind: &str, role: Role, description: &str, parts: &[&[u8]]) {
+        self.push(pcr, kind, role, description, self.bank.digest_parts(parts));
+    }
+
+    fn push(&mut self, pcr: u32, kind: &str, role: Role, description: &str, digest: crate::Digest) {
+        let Some(pcr) = PcrIndex::new(pcr) else { return };
+        let (kind, description) = (kind.to_owned(), description.to_owned());
+        self.events.push(ReferenceEvent { pcr, kind, digest, description, role: Some(role.to_string()) });
+    }
+}
+
+/// Predicts the events of a boot in one bank.
+///
+/// # Errors
+/// [`PredictError`] for files that are not what they should be, and for a boot that would not come about.
+pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, PredictError> {
+    let mut to = Predicted { bank, events: Vec::new(), notes: Vec::new() };
+    let mut images: Vec<(&str, PeImage<'_>)> = Vec::new();
+    for (name, bytes) in boot.loaders {
+        let image = PeImage::parse(bytes)
+            .map_err(|source| PredictError::Image { name: (*name).to_owned(), source })?;
+        to.push(4, APPLICATION, Role::BootLoader, name, image.authenticode(bank));
+        images.push((name, image));
+    }
+    match boot.payload {
+        Payload::Uki { bytes, command_line } => {
+            let uki = Uki::parse(bytes)?;
+            to.push(4, APPLICATION, Role::BootLoader, "unified kernel image", uki.image().authenticode(bank));
+            predict_uki(&uki, command_line, &mut to)?;
+            images.push(("the unified kernel image", uki.image().clone()));
+        }
+        Payload::Kernel { bytes, command_line, initrd } => {
+            let image = PeImage::parse(bytes)
+                .map_err(|source| PredictError::Image { name: "kernel".to_owned(), source })?;
+            to.push(4, APPLICATION, Role::Kernel, "kernel", image.authenticode(bank));
+            predict_kernel(command_line, initrd, &mut to);
+            images.push(("the kernel", image));
+        }
+    }
+    if let Some(keys) = boot.keys {
+        keys.variables(&mut to)?;
+        let images: Vec<_> = images.iter().map(|(name, image)| (*name, image)).collect();
+        keys.authorities(&images, &mut to)?;
+    }
+    Ok(to)
+}
+
+const APPLICATION: &str = "EV_EFI_BOOT_SERVICES_APPLICATION";
+
+fn predict_uki(uki: &Uki<'_>, given: Option<&str>, to: &mut Predicted) -> Result<(), PredictError> {
+    uki.sections(to)?;
+    if let Some(text) = given {
+        let data = linux::utf16(text);
+        to.hashed(12, "EV_IPL", Role::CommandLine, "command line given to the stub", &[&data]);
+    }
+    let command_line = match given {
+        Some(text) => Some(text),
+        None => uki.command_line()?,
+    };
+    match (command_line, uki.initrd()?) {
+        (Some(text), Some(initrd)) => {
+            linux::load_options(text, to);
+            linux::initrd(initrd, to);
+        }
+        _ => to.notes.push(format!(
+            "PCR 9 is not predicted: systemd-stub {} changes this image's command line or initrd before the kernel measures it",
+            uki.version()
+        )),
+    }
+    Ok(())
+}
+
+fn predict_kernel(command_line: Option<&str>, initrd: Option<&[u8]>, to: &mut Predicted) {
+    match command_line {
+        Some(text) => {
+            linux::load_options(text, to);
+            if let Some(bytes) = initrd {
+                linux::initrd(bytes, to);
+            }
+        }
+        None => to.notes.push(
+            "PCR 9 is not predicted: the kernel measures its load options first; give them as --cmdline"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

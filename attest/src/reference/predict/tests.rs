@@ -1,0 +1,229 @@
+//! Predictions against a recorded boot, as far as its inputs are known, and against images made here.
+
+use super::*;
+use crate::digest::Digest;
+use crate::eventlog::{EventData, EventLog, EventType};
+
+const RECORDED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tpm-sim-tests/vectors/q35-secureboot-uki/eventlog.bin");
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet ima_policy=tcb";
+const OS_RELEASE: &[u8] = b"ID=hallmark-guest\nVERSION_ID=1\n";
+
+fn recorded() -> Vec<u8> {
+    std::fs::read(RECORDED).unwrap()
+}
+
+/// The digests of a PCR in the recorded boot, without separators.
+fn digests(log: &[u8], pcr: u8) -> Vec<Digest> {
+    EventLog::parse(log)
+        .unwrap()
+        .events()
+        .filter(|event| event.pcr().is_some_and(|index| index.get() == pcr))
+        .filter(|event| event.event_type() != EventType::Separator && event.is_extended())
+        .filter_map(|event| event.digest(HashAlgorithm::Sha256))
+        .collect()
+}
+
+fn variables(log: &[u8], kind: EventType) -> Vec<(String, Vec<u8>)> {
+    EventLog::parse(log)
+        .unwrap()
+        .events()
+        .filter(|event| event.event_type() == kind)
+        .filter_map(|event| match event.typed() {
+            Ok(EventData::Variable(variable)) => {
+                Some((variable.name().chars().collect(), variable.content().to_vec()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A PE32+ image with the sections and a certificate table.
+fn image(sections: &[(&str, &[u8])], certificates: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 0x40];
+    bytes[..2].copy_from_slice(b"MZ");
+    bytes[0x3C] = 0x40;
+    bytes.extend(b"PE\0\0\x64\x86");
+    bytes.extend(u16::try_from(sections.len()).unwrap().to_le_bytes());
+    bytes.extend([0; 12]);
+    bytes.extend(240_u16.to_le_bytes());
+    bytes.extend([0; 2]);
+    let optional = bytes.len();
+    bytes.extend([0; 240]);
+    bytes[optional..optional + 2].copy_from_slice(&0x020B_u16.to_le_bytes());
+    bytes[optional + 108..optional + 112].copy_from_slice(&16_u32.to_le_bytes());
+    let headers = bytes.len() + 40 * sections.len();
+    bytes[optional + 60..optional + 64].copy_from_slice(&u32::try_from(headers).unwrap().to_le_bytes());
+    let mut at = headers;
+    for (name, content) in sections {
+        let mut padded = [0; 8];
+        padded[..name.len()].copy_from_slice(name.as_bytes());
+        bytes.extend(padded);
+        let len = u32::try_from(content.len()).unwrap();
+        for number in [len, 0, len.next_multiple_of(16), u32::try_from(at).unwrap(), 0, 0, 0, 0] {
+            bytes.extend(number.to_le_bytes());
+        }
+        at += content.len().next_multiple_of(16);
+    }
+    bytes.resize(headers, 0);
+    for (_, content) in sections {
+        bytes.extend(*content);
+        bytes.resize(headers + (bytes.len() - headers).next_multiple_of(16), 0);
+    }
+    if !certificates.is_empty() {
+        let entry = optional + 112 + 4 * 8;
+        let start = u32::try_from(bytes.len()).unwrap();
+        bytes[entry..entry + 4].copy_from_slice(&start.to_le_bytes());
+        bytes[entry + 4..entry + 8]
+            .copy_from_slice(&u32::try_from(certificates.len()).unwrap().to_le_bytes());
+        bytes.extend(certificates);
+    }
+    bytes
+}
+
+fn uki(version: &str, extra: &[(&str, &[u8])], certificates: &[u8]) -> Vec<u8> {
+    let magic = format!("#### LoaderInfo: systemd-stub {version} ####");
+    let sections: Vec<(&str, &[u8])> = [
+        (".sdmagic", magic.as_bytes()),
+        (".osrel", OS_RELEASE),
+        (".cmdline", COMMAND_LINE.as_bytes()),
+        (".initrd", b"an initrd"),
+        (".sbat", b"sbat,1"),
+        (".linux", b"a kernel"),
+    ]
+    .into_iter()
+    .chain(extra.iter().copied())
+    .collect();
+    image(&sections, certificates)
+}
+
+fn predicted(uki: &[u8], keys: Option<SecureBootKeys<'_>>) -> Result<Predicted, PredictError> {
+    let payload = Payload::Uki { bytes: uki, command_line: None };
+    predict(&Boot { loaders: &[], payload, keys }, HashAlgorithm::Sha256)
+}
+
+fn of(predicted: &Predicted, pcr: u8) -> Vec<Digest> {
+    predicted.events().iter().filter(|event| event.pcr.get() == pcr).map(|event| event.digest).collect()
+}
+
+#[test]
+fn what_a_recorded_boot_measured_comes_out_of_its_files() {
+    let log = recorded();
+    let predicted = predicted(&uki("252.39-1", &[], &[]), None).unwrap();
+    // Kernel and initrd of the recording are too large to be kept; all else is known.
+    let (recorded, ours) = (digests(&log, 11), of(&predicted, 11));
+    assert_eq!(recorded.len(), ours.len());
+    for known in [0, 2, 3, 4, 5, 6] {
+        assert_eq!(recorded[known], ours[known], "event {known} of PCR 11");
+    }
+    assert_ne!(recorded[1], ours[1]);
+    assert_eq!(digests(&log, 9)[0], of(&predicted, 9)[0]);
+    assert_eq!(of(&predicted, 9)[1], HashAlgorithm::Sha256.digest(b"an initrd"));
+}
+
+#[test]
+fn the_keys_of_a_recorded_boot_give_its_pcr_7() {
+    let log = recorded();
+    let variables = |kind| variables(&log, kind);
+    let config = variables(EventType::EfiVariableDriverConfig);
+    let content = |name: &str| config.iter().find(|(n, _)| n == name).unwrap().1.as_slice();
+    let keys =
+        SecureBootKeys { pk: content("PK"), kek: content("KEK"), db: content("db"), dbx: content("dbx") };
+    // The authority's entry without its owner is the certificate, which a signature carries.
+    let (_, entry) = &variables(EventType::EfiVariableAuthority)[0];
+    let signed = uki("252.39-1", &[], &[b"PKCS#7 ", &entry[16..]].concat());
+    assert_eq!(of(&predicted(&signed, Some(keys)).unwrap(), 7), digests(&log, 7));
+    let error = predicted(&uki("252.39-1", &[], b"PKCS#7"), Some(keys)).unwrap_err();
+    assert!(matches!(error, PredictError::NoAuthority { .. }), "{error}");
+    let broken = SecureBootKeys { db: &keys.db[1..], ..keys };
+    let error = predicted(&signed, Some(broken)).unwrap_err();
+    assert!(matches!(error, PredictError::SignatureList { name: "db", .. }), "{error}");
+}
+
+#[test]
+fn an_authority_is_measured_once() {
+    let log = recorded();
+    let (_, entry) = &variables(&log, EventType::EfiVariableAuthority)[0];
+    let config = variables(&log, EventType::EfiVariableDriverConfig);
+    let db = &config.iter().find(|(name, _)| name == "db").unwrap().1;
+    let signed = uki("252", &[], &entry[16..]);
+    let loader = image(&[(".text", b"loader")], &entry[16..]);
+    let keys = Some(SecureBootKeys { pk: &[], kek: &[], db, dbx: &[] });
+    let payload = Payload::Uki { bytes: &signed, command_line: Some("debug") };
+    let boot = Boot { loaders: &[("systemd-boot", &loader)], payload, keys };
+    let predicted = predict(&boot, HashAlgorithm::Sha256).unwrap();
+    assert_eq!(of(&predicted, 7).len(), 6);
+    assert_eq!(of(&predicted, 4).len(), 2);
+    assert_eq!(of(&predicted, 12), [HashAlgorithm::Sha256.digest(b"d\0e\0b\0u\0g\0\0\0")]);
+    assert_eq!(of(&predicted, 9)[0], of(&predicted, 12)[0]);
+}
+
+#[test]
+fn versions_of_the_stub_measure_different_sections() {
+    let count = |uki: &[u8]| of(&predicted(uki, None).unwrap(), 11).len();
+    assert_eq!(count(&uki("252.39", &[(".uname", b"6.1")], &[])), 8);
+    assert_eq!(count(&uki("255.4", &[(".uname", b"6.1")], &[])), 12);
+    assert_eq!(count(&uki("255", &[(".ucode", b"x"), (".pcrsig", b"{}")], &[])), 10);
+    assert_eq!(count(&uki("256", &[(".ucode", b"x"), (".pcrsig", b"{}")], &[])), 12);
+    let error = |uki: &[u8]| predicted(uki, None).unwrap_err();
+    assert!(matches!(error(&uki("251", &[], &[])), PredictError::StubVersion { version: 251, .. }));
+    assert!(matches!(
+        error(&uki("257", &[(".profile", b"ID=a")], &[])),
+        PredictError::ChosenByMachine { .. }
+    ));
+    assert!(matches!(error(&uki("256", &[(".linux", b"b")], &[])), PredictError::Pe(PeError::Repeated(_))));
+    assert!(matches!(error(&image(&[(".text", b"x")], &[])), PredictError::NoStub));
+}
+
+#[test]
+fn what_the_stub_changes_is_not_predicted() {
+    for (version, extra) in [("257", None), ("255", Some((".pcrpkey", b"key".as_slice())))] {
+        let uki = uki(version, &extra.into_iter().collect::<Vec<_>>(), &[]);
+        let predicted = predicted(&uki, None).unwrap();
+        assert_eq!((of(&predicted, 9).len(), predicted.notes().len()), (0, 1), "{version}");
+    }
+}
+
+#[test]
+fn a_kernel_by_itself() {
+    let kernel = image(&[(".text", b"kernel")], &[]);
+    let payload = Payload::Kernel { bytes: &kernel, command_line: Some("quiet"), initrd: Some(b"initrd") };
+    let predicted = predict(&Boot { loaders: &[], payload, keys: None }, HashAlgorithm::Sha384).unwrap();
+    assert_eq!((of(&predicted, 4).len(), of(&predicted, 9).len()), (1, 2));
+    assert_eq!(predicted.pcrs().len(), 2);
+}
+
+#[test]
+fn checksum_and_signature_are_outside_of_the_hash_and_all_else_is_in_it() {
+    let plain = image(&[(".text", b"code"), (".data", b"0123456789abcdef")], &[]);
+    let signed = image(&[(".text", b"code"), (".data", b"0123456789abcdef")], b"signature");
+    let hash = |bytes: &[u8]| PeImage::parse(bytes).map(|image| image.authenticode(HashAlgorithm::Sha256));
+    let expected = hash(&plain).unwrap();
+    assert_eq!(hash(&signed).unwrap(), expected);
+    let checksum = 0x40 + 24 + 64;
+    let directory = 0x40 + 24 + 112 + 32;
+    for at in 0..plain.len() {
+        let mut changed = plain.clone();
+        changed[at] ^= 1;
+        let outside = (checksum..checksum + 4).contains(&at) || (directory..directory + 8).contains(&at);
+        match hash(&changed) {
+            Ok(found) => assert_eq!(found == expected, outside, "byte {at}"),
+            Err(_) => assert!(!(checksum..checksum + 4).contains(&at), "byte {at}"),
+        }
+    }
+    // Bytes after the sections are part of the image.
+    assert_ne!(hash(&[plain.as_slice(), b"tail"].concat()).unwrap(), expected);
+}
+
+#[test]
+fn every_cut_and_changed_image_is_an_error_or_a_hash() {
+    let image = uki("256.1", &[(".uname", b"6.1")], b"signature");
+    for at in 0..image.len() {
+        let _ = predicted(&image[..at], None);
+        for value in [0, 1, 0x7F, 0x80, 0xFF] {
+            let mut changed = image.clone();
+            changed[at] = value;
+            let _ = predicted(&changed, None);
+        }
+    }
+}
