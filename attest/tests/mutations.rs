@@ -10,12 +10,13 @@
 use std::path::{Path, PathBuf};
 
 use attest::dsse;
-use attest::evidence::Evidence;
+use attest::evidence::{Evidence, ImaPart, ImaStart, Log, MeasurementKind, MeasurementLog, StartValue};
 use attest::key::PublicArea;
 use attest::policy::Policy;
 use attest::quote::tpm2_tools::read_pcr_file;
 use attest::quote::{Attest, VerifyingKey};
 use attest::reference::ReferenceValues;
+use serde_bytes::ByteBuf;
 
 const ROUNDS: usize = 100_000;
 
@@ -97,14 +98,34 @@ fn mutated_evidence_reads_the_same_or_not_at_all() {
         },
         attestation_key: vector("tpm2-tools-quote-rsa/ak.pub").into(),
         certificates: vec![vec![0x30; 40].into()],
-        event_log: Some(vector("q35-sha256/eventlog.bin")[..200].to_vec().into()),
-        ima_list: None,
+        event_log: Some(Log::plain(vector("q35-sha256/eventlog.bin")[..200].to_vec())),
+        final_events: Some(Log::plain(vec![1, 0, 0, 0])),
+        measurement_logs: vec![MeasurementLog {
+            kind: MeasurementKind::Systemd,
+            log: Log::packed(br#"{"pcr":11,"digests":[]}"#.repeat(8)),
+        }],
+        ima: Some(ImaPart {
+            list: Log::packed(vector("q35-ima/ima.bin")[..600].to_vec()),
+            start: Some(ImaStart {
+                offset: 100,
+                entries: 1,
+                values: vec![StartValue(11, 10, ByteBuf::from([7; 32]))],
+            }),
+        }),
     };
     let seed = evidence.to_bytes().unwrap();
     let mut random = Random(2);
     for round in 0..ROUNDS {
         if let Ok(read) = Evidence::parse(&random.mutate(&seed)) {
             assert_eq!(Evidence::parse(&read.to_bytes().unwrap()).unwrap(), read, "round {round}");
+            let logs = [read.event_log, read.final_events, read.ima.map(|ima| ima.list)];
+            for log in logs.into_iter().flatten() {
+                let size = log.size();
+                assert!(
+                    log.bytes(1 << 16).is_ok_and(|bytes| bytes.len() as u64 == size)
+                        || log.bytes(1 << 16).is_err()
+                );
+            }
         }
     }
 }

@@ -174,6 +174,8 @@ macro_rules! judged {
 }
 
 refusals!(
+    attest::evidence::EvidenceError,
+    attest::evidence::LogError,
     attest::eventlog::EventLogError,
     attest::ima::ImaError,
     attest::quote::AttestError,
@@ -186,7 +188,6 @@ refusals!(
 
 malformed!(
     attest::dsse::DsseError,
-    attest::evidence::EvidenceError,
     attest::key::PublicAreaError,
     attest::key::PublicKeyError,
     attest::quote::tpm2_tools::PcrFileError,

@@ -7,6 +7,8 @@ mod boot;
 mod endorsement;
 mod ima;
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 
 pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
@@ -15,7 +17,7 @@ use crate::appraisal::{Appraisal, Attester, Outcome, PcrClaim, PcrStanding, Reas
 use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{BootLogs, EventLog, measured_logs};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Log, MAX_EVENT_LOG, MAX_IMA_LIST};
 use crate::key::{AttestationKey, PublicArea};
 use crate::policy::{Policy, Reaction};
 use crate::quote::{Quote, VerifiedQuote};
@@ -77,7 +79,8 @@ impl<'a> Appraiser<'a> {
         now: Timestamp,
         outcome: &mut Outcome,
     ) -> Result<(), Stop> {
-        let evidence = Evidence::parse(evidence).map_err(|error| refuse("q08", "evidence", &error))?;
+        let evidence =
+            Evidence::parse(evidence).map_err(|error| refuse(error.threat(), "evidence", &error))?;
         let (key, device_id) = self.attestation_key(&evidence, now)?;
         outcome.claims.device_id = Some(device_id.clone());
         outcome.claims.attestation_key = Some(key.name().to_string());
@@ -89,18 +92,16 @@ impl<'a> Appraiser<'a> {
         let reset_count = clock.reset_count;
         outcome.attester =
             Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
-        let log = evidence.event_log.as_deref().map(|bytes| EventLog::parse(bytes)).transpose();
+        let log = plain("event log", evidence.event_log.as_ref(), MAX_EVENT_LOG)?;
+        let log = log.as_deref().map(EventLog::parse).transpose();
         let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;
         let boot = log
             .map(|log| measured_logs(BootLogs::new(Some(log)), |bank, pcr| quote.value(bank, pcr).copied()));
         let matching = boot::judge(self.policy, self.references, &quote, boot.as_ref(), outcome);
-        ima::judge(
-            self.policy,
-            &matching,
-            &quote,
-            evidence.ima_list.as_ref().map(|list| list.as_slice()),
-            outcome,
-        );
+        // Without rules for it no list is looked at, and none is inflated.
+        let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
+        let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
+        ima::judge(self.policy, &matching, &quote, list.as_deref(), outcome);
         refuse_unexplained(outcome);
         Ok(())
     }
@@ -200,6 +201,11 @@ fn verify_quote(
     quote
         .verify(challenge, now, key, &evidence.quote.pcr_values)
         .map_err(|error| refuse(error.threat(), "quote", &error))
+}
+
+/// A log's plain bytes.
+fn plain<'a>(place: &str, log: Option<&'a Log>, most: usize) -> Result<Option<Cow<'a, [u8]>>, Stop> {
+    log.map(|log| log.bytes(most)).transpose().map_err(|error| refuse(error.threat(), place, &error))
 }
 
 /// What ends a judgement early.

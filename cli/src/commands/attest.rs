@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use attest::HashAlgorithm;
 use attest::challenge::Nonce;
-use attest::evidence::{Evidence, QuoteEvidence, VERSION};
+use attest::evidence::{Evidence, ImaPart, Log, MeasurementLog, QuoteEvidence, VERSION};
 use attest::key::PublicArea;
 use attest::pcr::PcrIndex;
 use schemars::JsonSchema;
@@ -65,10 +65,21 @@ pub(crate) struct AttestReport {
     banks: Vec<String>,
     /// PCRs that were quoted, of each bank.
     pcrs: Vec<u32>,
-    /// Bytes of the event log; absent where there is none.
-    event_log_bytes: Option<usize>,
-    /// Bytes of the IMA list; absent where there is none.
-    ima_list_bytes: Option<usize>,
+    /// Bytes of the event log before compression; absent where there is none.
+    event_log_bytes: Option<u64>,
+    /// Logs of user space, in the order of extending.
+    measurement_logs: Vec<MeasurementLogReport>,
+    /// Bytes of the IMA list before compression; absent where there is none.
+    ima_list_bytes: Option<u64>,
+}
+
+/// A log of user space.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MeasurementLogReport {
+    /// `systemd`, `cel-json`, `cel-cbor` or `cel-tlv`.
+    kind: &'static str,
+    /// Its bytes before compression.
+    bytes: u64,
 }
 
 impl Report for AttestReport {
@@ -82,8 +93,11 @@ impl Report for AttestReport {
         let pcrs: Vec<_> = self.pcrs.iter().map(u32::to_string).collect();
         page.row("quoted", format_args!("{} PCR {}", self.banks.join(", "), pcrs.join(",")))?;
         let size =
-            |bytes: Option<usize>| bytes.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes"));
+            |bytes: Option<u64>| bytes.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes"));
         page.row("event log", size(self.event_log_bytes))?;
+        for log in &self.measurement_logs {
+            page.row(&format!("{} log", log.kind), size(Some(log.bytes)))?;
+        }
         page.row("IMA list", size(self.ima_list_bytes))
     }
 }
@@ -134,8 +148,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
         device_id: collected.device.id().to_owned(),
         banks: collected.banks.iter().map(ToString::to_string).collect(),
         pcrs: args.pcrs.clone(),
-        event_log_bytes: collected.evidence.event_log.as_ref().map(|log| log.len()),
-        ima_list_bytes: collected.evidence.ima_list.as_ref().map(|list| list.len()),
+        event_log_bytes: collected.evidence.event_log.as_ref().map(Log::size),
+        measurement_logs: collected
+            .evidence
+            .measurement_logs
+            .iter()
+            .map(|part| MeasurementLogReport { kind: part.kind.name(), bytes: part.log.size() })
+            .collect(),
+        ima_list_bytes: collected.evidence.ima.as_ref().map(|ima| ima.list.size()),
     })
 }
 
@@ -195,8 +215,15 @@ pub(crate) fn collect(
         },
         attestation_key: ByteBuf::from(key.public()),
         certificates: device.chain().iter().cloned().map(ByteBuf::from).collect(),
-        event_log: logs.event_log.map(ByteBuf::from),
-        ima_list: logs.ima_list.map(ByteBuf::from),
+        event_log: logs.event_log.map(Log::packed),
+        // Linux appends the final events to the log itself.
+        final_events: None,
+        measurement_logs: logs
+            .measurement_logs
+            .into_iter()
+            .map(|(kind, log)| MeasurementLog { kind, log: Log::packed(log) })
+            .collect(),
+        ima: logs.ima_list.map(|list| ImaPart::whole(Log::packed(list))),
     };
     Ok(Collected { evidence, device, banks, quoted })
 }

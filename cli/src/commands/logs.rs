@@ -2,17 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use attest::evidence::{MAX_MEASUREMENT_LOG, MAX_MEASUREMENT_LOGS, MeasurementKind};
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
 
 /// Largest event log that is read, in bytes.
 pub(crate) const MAX_EVENT_LOG: usize = attest::evidence::MAX_EVENT_LOG;
-/// Largest IMA list that is read, in bytes: what fits evidence.
-pub(crate) const MAX_IMA_LIST: usize = 48 * 1024 * 1024;
+/// Largest IMA list that is read, in bytes.
+pub(crate) const MAX_IMA_LIST: usize = attest::evidence::MAX_IMA_LIST;
 
 const KERNEL_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
 const KERNEL_IMA_LIST: &str = "/sys/kernel/security/ima/binary_runtime_measurements";
+
+/// What systemd has measured since the firmware handed over (systemd-pcrextend, systemd 255 and later).
+const SYSTEMD_LOG: &str = "/run/log/systemd/tpm2-measure.log";
 
 /// Options that name the logs.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,6 +28,18 @@ pub(crate) struct LogArgs {
     /// IMA list [default: the kernel's, or that of `hallmark sim boot`]
     #[arg(long, value_name = "FILE")]
     pub(crate) ima: Option<PathBuf>,
+    /// Log of what user space measured, in the order of extending; KIND is systemd, cel-json, cel-cbor or cel-tlv
+    /// [default: systemd's, where there is one]
+    #[arg(long, value_name = "KIND:FILE", value_parser = parse_measurement_log)]
+    pub(crate) measurement_log: Vec<(MeasurementKind, PathBuf)>,
+}
+
+fn parse_measurement_log(text: &str) -> Result<(MeasurementKind, PathBuf), String> {
+    let (kind, path) = text.split_once(':').ok_or("expected KIND:FILE, e.g. systemd:tpm2-measure.log")?;
+    let kind = MeasurementKind::from_name(kind).ok_or_else(|| {
+        format!("{kind:?} is no kind of log, expected systemd, cel-json, cel-cbor or cel-tlv")
+    })?;
+    Ok((kind, PathBuf::from(path)))
 }
 
 /// The logs of this boot.
@@ -30,6 +47,8 @@ pub(crate) struct LogArgs {
 pub(crate) struct Logs {
     pub(crate) event_log: Option<Vec<u8>>,
     pub(crate) ima_list: Option<Vec<u8>>,
+    /// Logs of user space, in the order of extending.
+    pub(crate) measurement_logs: Vec<(MeasurementKind, Vec<u8>)>,
 }
 
 impl LogArgs {
@@ -50,7 +69,29 @@ impl LogArgs {
         Ok(Logs {
             event_log: read_optional(&event_log, self.eventlog.is_some(), MAX_EVENT_LOG)?,
             ima_list: read_optional(&ima_list, self.ima.is_some(), MAX_IMA_LIST)?,
+            measurement_logs: self.read_measurement_logs(context)?,
         })
+    }
+
+    fn read_measurement_logs(&self, context: &Context) -> Result<Vec<(MeasurementKind, Vec<u8>)>, Failure> {
+        if self.measurement_log.len() > MAX_MEASUREMENT_LOGS {
+            return Err(Failure::usage(format!(
+                "--measurement-log: {} logs, expected at most {MAX_MEASUREMENT_LOGS}",
+                self.measurement_log.len()
+            )));
+        }
+        if self.measurement_log.is_empty() {
+            // This machine's log says nothing about a simulated TPM.
+            if context.uses_own_simulator() {
+                return Ok(Vec::new());
+            }
+            let log = read_optional(Path::new(SYSTEMD_LOG), false, MAX_MEASUREMENT_LOG)?;
+            return Ok(log.map(|log| (MeasurementKind::Systemd, log)).into_iter().collect());
+        }
+        self.measurement_log
+            .iter()
+            .map(|(kind, path)| Ok((*kind, files::read(path, MAX_MEASUREMENT_LOG)?)))
+            .collect()
     }
 }
 
