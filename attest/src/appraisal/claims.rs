@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::boot_claims::BootClaims;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::quote::ClockInfo;
@@ -72,6 +73,8 @@ pub struct Claims {
     pub release: Option<String>,
     /// The quoted PCRs.
     pub pcrs: Vec<PcrClaim>,
+    /// What the measured boot proves; absent without an event log.
+    pub boot: Option<BootClaims>,
     /// The IMA list, if there was one.
     pub ima: Option<ImaClaims>,
 }

@@ -1,11 +1,17 @@
 //! An appraisal: the verdict, the claims behind it, and every reason with its place.
 
+mod boot_claims;
 mod claims;
 mod reason;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+pub use boot_claims::{
+    AuthorityClaim, BootClaims, CertificateClaim, EfiStubClaim, ExitBootServicesClaim, FaultClaim,
+    FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, SbatLevelClaim, SecureBootClaims,
+    SecureBootState, ShimClaims, UkiSectionClaim,
+};
 pub use claims::{Claims, ImaClaims, PcrClaim, PcrStanding};
 pub use reason::Reason;
 

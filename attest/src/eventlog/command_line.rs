@@ -6,9 +6,7 @@ use super::binding::{Binding, Portion};
 use super::data::EventData;
 use super::facts::Place;
 use super::ipl::{Ipl, KERNEL_LABELS};
-use super::measured::{MeasuredBoot, MeasuredEvent};
-use crate::digest::HashAlgorithm;
-use crate::pcr::PcrIndex;
+use super::seen::Seen;
 
 /// The command line that GRUB gave to the kernel.
 ///
@@ -37,25 +35,37 @@ pub enum CommandLine<'a> {
     },
 }
 
-pub(super) fn command_line<'a>(boot: &MeasuredBoot<'a>, bank: HashAlgorithm) -> CommandLine<'a> {
-    let Some(events) = PcrIndex::new(8).and_then(|pcr| boot.events_of(bank, pcr)) else {
-        return CommandLine::Unknown;
-    };
-    let mut kernel: Option<(&'a [u8], Place)> = None;
-    let mut command: Option<(&'a [u8], Place)> = None;
-    for measured in events {
-        let place = Place::of(measured.event());
-        let Some((label, text)) = bound_text(&measured) else { return CommandLine::Contradicted { place } };
+/// Reads PCR 8 in order.
+#[derive(Debug, Default)]
+pub(super) struct CommandLineEvents<'a> {
+    kernel: Option<(&'a [u8], Place)>,
+    command: Option<(&'a [u8], Place)>,
+    contradicted: Option<Place>,
+}
+
+impl<'a> CommandLineEvents<'a> {
+    pub(super) fn see(&mut self, seen: &Seen<'a>) {
+        let place = seen.place();
+        let Some((label, text)) = bound_text(seen) else {
+            self.contradicted.get_or_insert(place);
+            return;
+        };
         let twice = if KERNEL_LABELS.contains(&label) {
-            kernel.replace((text, place)).is_some()
+            self.kernel.replace((text, place)).is_some()
         } else {
-            linux_arguments(text).is_some_and(|arguments| command.replace((arguments, place)).is_some())
+            linux_arguments(text).is_some_and(|arguments| self.command.replace((arguments, place)).is_some())
         };
         if twice {
-            return CommandLine::Contradicted { place };
+            self.contradicted.get_or_insert(place);
         }
     }
-    conclude(kernel, command)
+
+    pub(super) fn conclude(self) -> CommandLine<'a> {
+        match self.contradicted {
+            Some(place) => CommandLine::Contradicted { place },
+            None => conclude(self.kernel, self.command),
+        }
+    }
 }
 
 fn conclude<'a>(kernel: Option<(&'a [u8], Place)>, command: Option<(&'a [u8], Place)>) -> CommandLine<'a> {
@@ -70,9 +80,9 @@ fn conclude<'a>(kernel: Option<(&'a [u8], Place)>, command: Option<(&'a [u8], Pl
 }
 
 /// A label and the text that the digest covers.
-fn bound_text<'a>(measured: &MeasuredEvent<'a>) -> Option<(&'static str, &'a [u8])> {
-    let bound = matches!(measured.binding(), Binding::Bound(Portion::Text | Portion::TextWithNul));
-    match measured.event().typed() {
+fn bound_text<'a>(seen: &Seen<'a>) -> Option<(&'static str, &'a [u8])> {
+    let bound = matches!(seen.binding(), Binding::Bound(Portion::Text | Portion::TextWithNul));
+    match seen.event().typed() {
         Ok(EventData::Ipl(Ipl::Labelled { label, text })) if bound => Some((label, text)),
         _ => None,
     }

@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::action;
-use super::command_line::{CommandLine, command_line};
-use super::data::EventData;
+use super::authority::MeasuredAuthority;
+use super::command_line::{CommandLine, CommandLineEvents};
+use super::configuration::SecureBootConfiguration;
 use super::event::Event;
 use super::event_type::EventType;
-use super::measured::MeasuredBoot;
-use super::secure_boot::{SecureBoot, secure_boot};
-use super::separator::{self, BootFault, SeparatorState};
-use crate::digest::HashAlgorithm;
+use super::exit_boot_services::ExitBootServices;
+use super::firmware::{Alarms, FirmwareEvents, FirmwareVersion, option_rom};
+use super::loaded_image::LoadedImage;
+use super::measured::{MeasuredBoot, PcrVerdict};
+use super::secure_boot::{SecureBoot, SecureBootEvents, Standing};
+use super::seen::Seen;
+use super::separator::{self, BootFault, SeparatorDigests, SeparatorState, States};
+use super::shim::{ShimEvents, ShimState};
+use super::text::Utf16;
+use super::uki::{EfiStub, EfiStubEvents, OverrideEvents, UkiEvents, UkiSection};
+use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
 /// Where in the log something stands.
@@ -30,77 +37,39 @@ impl Place {
     }
 }
 
-/// How the firmware handed over to the operating system (threat e14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "exit-boot-services")]
-pub enum ExitBootServices {
-    /// PCR 5 does not match in this bank.
-    Unverified,
-    /// No event of it: the firmware still runs, or does not measure it.
-    Missing,
-    /// Invoked, and no return measured.
-    Invoked {
-        /// The invocation.
-        place: Place,
-    },
-    /// Returned with success.
-    Succeeded {
-        /// The last return.
-        place: Place,
-    },
-    /// The last return was a failure.
-    Failed {
-        /// The last return.
-        place: Place,
-    },
-}
-
-/// The version that the firmware reported of its root of trust: the first EV_S_CRTM_VERSION of PCR 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "firmware-version")]
-pub enum FirmwareVersion<'a> {
-    /// PCR 0 does not match, or has no such event.
-    Unknown,
-    /// The digest covers it.
-    Bound {
-        /// The bytes: text in ASCII or UTF-16, or a GUID, as the vendor likes.
-        #[serde(serialize_with = "as_hex")]
-        data: &'a [u8],
-        /// Where.
-        place: Place,
-    },
-    /// The digest does not cover it: for reports only.
-    Hint {
-        /// Where.
-        place: Place,
-    },
-}
-
 /// What a boot proves in one bank. Every fact comes from a PCR that matches a verified quote, and from data that a
-/// digest covers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// digest covers or from the digest itself. A fact of a PCR that does not match is `None`.
+#[derive(Debug, Clone)]
 pub struct Facts<'a> {
     bank: HashAlgorithm,
-    secure_boot: SecureBoot,
-    separators: BTreeMap<PcrIndex, SeparatorState>,
+    separators: States,
     faults: Vec<BootFault>,
+    secure_boot: SecureBoot,
+    configuration: SecureBootConfiguration<'a>,
+    authorities: Option<Vec<MeasuredAuthority<'a>>>,
+    shim: ShimState<'a>,
+    alarms: Option<Alarms>,
     exit_boot_services: ExitBootServices,
     firmware_version: FirmwareVersion<'a>,
+    odd_first: Option<(Place, EventType)>,
+    option_roms: Option<Vec<Digest>>,
+    images: Option<Vec<LoadedImage<'a>>>,
     command_line: CommandLine<'a>,
+    efi_stub: Option<EfiStub>,
+    uki_sections: Option<Vec<UkiSection>>,
+    overrides: Option<Vec<Utf16<'a>>>,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn of(boot: &MeasuredBoot<'a>, bank: HashAlgorithm) -> Self {
-        let separators = separator::states(boot, bank);
-        Self {
-            bank,
-            secure_boot: secure_boot(boot, bank, &separators),
-            faults: separator::faults(boot, bank, &separators),
-            separators,
-            exit_boot_services: exit_boot_services(boot, bank),
-            firmware_version: firmware_version(boot, bank),
-            command_line: command_line(boot, bank),
+        let states = separator::states(boot, bank);
+        let whole: Vec<_> = PcrIndex::all().filter(|pcr| boot.is_whole(bank, *pcr)).collect();
+        let mut events = Events::new(bank, &states, &whole);
+        for (pcr, measured) in boot.covered_events(bank).filter(|(pcr, _)| whole.contains(pcr)) {
+            events.see(pcr, Seen::new(measured));
         }
+        let faults = separator::faults(boot, bank, &states);
+        events.conclude(boot, &whole, states, faults)
     }
 
     /// The bank that proves them.
@@ -113,6 +82,36 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub const fn secure_boot(&self) -> SecureBoot {
         self.secure_boot
+    }
+
+    /// Secure boot's keys and modes.
+    #[must_use]
+    pub const fn configuration(&self) -> &SecureBootConfiguration<'a> {
+        &self.configuration
+    }
+
+    /// What vouched for images, in order; `None` when PCR 7 does not match.
+    #[must_use]
+    pub fn authorities(&self) -> Option<&[MeasuredAuthority<'a>]> {
+        self.authorities.as_deref()
+    }
+
+    /// Shim's state.
+    #[must_use]
+    pub const fn shim(&self) -> &ShimState<'a> {
+        &self.shim
+    }
+
+    /// Where the firmware measured that its debugger is enabled; `Some(None)` when it did not.
+    #[must_use]
+    pub fn debugger(&self) -> Option<Option<Place>> {
+        self.alarms.map(|alarms| alarms.debugger_enabled)
+    }
+
+    /// Where the firmware measured that it does not protect memory from devices; `Some(None)` when it did not.
+    #[must_use]
+    pub fn dma_protection_disabled(&self) -> Option<Option<Place>> {
+        self.alarms.map(|alarms| alarms.dma_protection_disabled)
     }
 
     /// The separators of those of PCR 0 to 7 that match.
@@ -139,44 +138,158 @@ impl<'a> Facts<'a> {
         self.firmware_version
     }
 
-    /// The kernel's command line.
+    /// The first event of PCR 0, where no firmware begins with one of its type (threat q14).
+    #[must_use]
+    pub const fn odd_first_event(&self) -> Option<(Place, EventType)> {
+        self.odd_first
+    }
+
+    /// Digests of what PCR 2 took beside its separator: drivers from cards. `None` when PCR 2 is not explained.
+    #[must_use]
+    pub fn option_roms(&self) -> Option<&[Digest]> {
+        self.option_roms.as_deref()
+    }
+
+    /// What was loaded, in order; `None` when PCR 4 is not explained.
+    #[must_use]
+    pub fn images(&self) -> Option<&[LoadedImage<'a>]> {
+        self.images.as_deref()
+    }
+
+    /// The first image after PCR 4's only separator.
+    #[must_use]
+    pub fn boot_loader(&self) -> Option<&LoadedImage<'a>> {
+        let line = match self.separators.get(&PcrIndex::new(4)?)? {
+            SeparatorState::Once { event } => *event,
+            _ => return None,
+        };
+        self.images()?.iter().find(|image| image.event() > line)
+    }
+
+    /// The kernel's command line, as GRUB measured it.
     #[must_use]
     pub const fn command_line(&self) -> CommandLine<'a> {
         self.command_line
     }
+
+    /// What Linux's EFI stub measured into PCR 9, where it holds nothing else.
+    #[must_use]
+    pub const fn efi_stub(&self) -> Option<&EfiStub> {
+        self.efi_stub.as_ref()
+    }
+
+    /// The sections of a unified kernel image, where they come first in PCR 11.
+    #[must_use]
+    pub fn uki_sections(&self) -> Option<&[UkiSection]> {
+        self.uki_sections.as_deref()
+    }
+
+    /// The texts of PCR 12; `None` when it holds something else, or is not quoted.
+    #[must_use]
+    pub fn overrides(&self) -> Option<&[Utf16<'a>]> {
+        self.overrides.as_deref()
+    }
 }
 
-fn as_hex<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(data))
+/// The facts in the making: every event of a matching PCR is looked at once.
+struct Events<'a> {
+    bank: HashAlgorithm,
+    separators: SeparatorDigests,
+    firmware: FirmwareEvents<'a>,
+    option_roms: Vec<Digest>,
+    images: Vec<LoadedImage<'a>>,
+    exit: ExitBootServices,
+    secure_boot: SecureBootEvents<'a>,
+    authorities: Vec<MeasuredAuthority<'a>>,
+    shim: ShimEvents<'a>,
+    alarms: Alarms,
+    command_line: CommandLineEvents<'a>,
+    efi_stub: EfiStubEvents,
+    uki: UkiEvents,
+    overrides: OverrideEvents<'a>,
 }
 
-fn exit_boot_services(boot: &MeasuredBoot<'_>, bank: HashAlgorithm) -> ExitBootServices {
-    let Some(events) = PcrIndex::new(5).and_then(|pcr| boot.events_of(bank, pcr)) else {
-        return ExitBootServices::Unverified;
-    };
-    events.fold(ExitBootServices::Missing, |state, measured| {
-        let place = Place::of(measured.event());
-        match measured.data() {
-            Some(EventData::Action(action::EXIT_INVOKED)) => ExitBootServices::Invoked { place },
-            Some(EventData::Action(action::EXIT_SUCCEEDED)) => ExitBootServices::Succeeded { place },
-            Some(EventData::Action(action::EXIT_FAILED)) => ExitBootServices::Failed { place },
-            _ => state,
+impl<'a> Events<'a> {
+    fn new(bank: HashAlgorithm, states: &States, whole: &[PcrIndex]) -> Self {
+        let line = |pcr| states.get(&pcr).filter(|_| whole.contains(&pcr));
+        Self {
+            bank,
+            separators: SeparatorDigests::of(bank),
+            firmware: FirmwareEvents::new(line(PcrIndex::FIRMWARE)),
+            option_roms: Vec::new(),
+            images: Vec::new(),
+            exit: ExitBootServices::Missing,
+            secure_boot: SecureBootEvents::new(line(PcrIndex::SECURE_BOOT)),
+            authorities: Vec::new(),
+            shim: ShimEvents::new(bank),
+            alarms: Alarms::new(bank),
+            command_line: CommandLineEvents::default(),
+            efi_stub: EfiStubEvents::default(),
+            uki: UkiEvents::default(),
+            overrides: OverrideEvents::default(),
         }
-    })
-}
+    }
 
-fn firmware_version<'a>(boot: &MeasuredBoot<'a>, bank: HashAlgorithm) -> FirmwareVersion<'a> {
-    let version = boot
-        .events_of(bank, PcrIndex::FIRMWARE)
-        .and_then(|mut events| events.find(|e| e.event().event_type() == EventType::SCrtmVersion));
-    match version {
-        None => FirmwareVersion::Unknown,
-        Some(measured) => {
-            let place = Place::of(measured.event());
-            match measured.data() {
-                Some(EventData::Version(data)) => FirmwareVersion::Bound { data, place },
-                _ => FirmwareVersion::Hint { place },
-            }
+    fn see(&mut self, pcr: PcrIndex, seen: Seen<'a>) {
+        match pcr.get() {
+            0 => self.firmware.see(&seen),
+            2 => self.option_roms.extend(option_rom(&self.separators, &seen)),
+            4 => self.images.extend(LoadedImage::of(&seen, &self.separators)),
+            5 => self.exit.see(&seen),
+            7 => self.see_secure_boot(&seen),
+            8 => self.command_line.see(&seen),
+            9 => self.efi_stub.see(&seen),
+            11 => self.uki.see(&seen),
+            12 => self.overrides.see(&seen),
+            _ => {}
+        }
+    }
+
+    fn see_secure_boot(&mut self, seen: &Seen<'a>) {
+        self.alarms.see(seen);
+        // Without a single separator, a separator is still none of the authorities.
+        if self.separators.recognise(seen.digest()).is_some() {
+            self.secure_boot.see(seen);
+        } else if matches!(self.secure_boot.see(seen), Standing::Authority) {
+            let authority = MeasuredAuthority::of(seen);
+            self.shim.see(seen, &authority);
+            self.authorities.push(authority);
+        }
+    }
+
+    fn conclude(
+        self,
+        boot: &MeasuredBoot<'a>,
+        whole: &[PcrIndex],
+        separators: States,
+        faults: Vec<BootFault>,
+    ) -> Facts<'a> {
+        // A PCR that nobody extended is explained as well: there is nothing in it.
+        let bank = self.bank;
+        let matches = |index| PcrIndex::new(index).is_some_and(|pcr| whole.contains(&pcr));
+        let explained = |index| {
+            let verdict = PcrIndex::new(index).and_then(|pcr| boot.verdict(bank, pcr));
+            matches(index) || matches!(verdict, Some(PcrVerdict::Untouched { .. }))
+        };
+        let (secure_boot, configuration) = self.secure_boot.conclude();
+        Facts {
+            bank,
+            separators,
+            faults,
+            secure_boot,
+            configuration,
+            authorities: matches(7).then_some(self.authorities),
+            shim: if matches(7) { self.shim.conclude() } else { ShimState::default() },
+            alarms: matches(7).then_some(self.alarms),
+            exit_boot_services: if matches(5) { self.exit } else { ExitBootServices::Unverified },
+            firmware_version: self.firmware.version(),
+            odd_first: self.firmware.odd_first(),
+            option_roms: explained(2).then_some(self.option_roms),
+            images: explained(4).then_some(self.images),
+            command_line: self.command_line.conclude(),
+            efi_stub: self.efi_stub.conclude(),
+            uki_sections: self.uki.conclude(),
+            overrides: explained(12).then(|| self.overrides.conclude()).flatten(),
         }
     }
 }

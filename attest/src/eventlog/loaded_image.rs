@@ -3,7 +3,7 @@
 use super::data::EventData;
 use super::event_type::EventType;
 use super::image::ImageLoad;
-use super::measured::MeasuredEvent;
+use super::seen::Seen;
 use super::separator::SeparatorDigests;
 use crate::digest::Digest;
 
@@ -18,10 +18,9 @@ pub struct LoadedImage<'a> {
 }
 
 impl<'a> LoadedImage<'a> {
-    pub(super) fn of(measured: MeasuredEvent<'a>, separators: &SeparatorDigests) -> Option<Self> {
-        let event = *measured.event();
-        let is_action = matches!(event.event_type(), EventType::Action | EventType::EfiAction);
-        if separators.recognise(measured.digest()).is_some() || (is_action && measured.binding().is_bound()) {
+    pub(super) fn of(seen: &Seen<'a>, separators: &SeparatorDigests) -> Option<Self> {
+        let event = seen.event();
+        if separators.recognise(seen.digest()).is_some() || seen.action().is_some() {
             return None;
         }
         let hint = match event.typed() {
@@ -29,7 +28,7 @@ impl<'a> LoadedImage<'a> {
             _ => None,
         };
         Some(Self {
-            digest: *measured.digest(),
+            digest: *seen.digest(),
             event: event.index(),
             offset: event.offset(),
             event_type: event.event_type(),

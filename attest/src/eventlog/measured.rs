@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::loaded_image::LoadedImage;
 use super::logs::{BootLogs, LogSource};
 use super::registers::Registers;
+use super::seen::Seen;
 use super::separator::SeparatorDigests;
 use super::variable::UefiVariable;
 use crate::cel::{Record, RecordBinding};
@@ -178,21 +179,36 @@ impl<'a> MeasuredBoot<'a> {
         })
     }
 
+    /// Whether the events of a matching PCR, as the firmware's log and its final events have them, are all that it took
+    /// before the system ran. Whoever writes logs can hand an event over from one log to the other: an operating
+    /// system's record whose content nothing covers may be the firmware's last event (threat e11).
+    pub(super) fn is_whole(&self, bank: HashAlgorithm, pcr: PcrIndex) -> bool {
+        match self.verdict(bank, pcr) {
+            Some(PcrVerdict::Matches { logs, .. }) if logs.measurements == 0 => true,
+            // Where systemd goes on after the firmware: text that is bound is systemd's and no image or table.
+            Some(PcrVerdict::Matches { .. }) if matches!(pcr.get(), 5 | 9 | 11) => self
+                .records_of(bank, pcr)
+                .is_some_and(|records| records.iter().all(|record| record.bound().is_some())),
+            _ => false,
+        }
+    }
+
     /// What `bank` proves about the boot.
     #[must_use]
     pub fn facts(&self, bank: HashAlgorithm) -> Facts<'a> {
         Facts::of(self, bank)
     }
 
-    /// The digests of what was loaded, in order, out of PCR 4; `None` when PCR 4 does not match.
+    /// What was loaded, in order, out of PCR 4; `None` when PCR 4 does not match, or not by the firmware's log alone.
     ///
     /// Every measurement of PCR 4 counts that is neither a separator nor an action whose text its digest covers: an
     /// image that the log calls something else stays in the list (threat e11).
     #[must_use]
     pub fn images(&self, bank: HashAlgorithm) -> Option<impl Iterator<Item = LoadedImage<'a>> + use<'a>> {
         let separators = SeparatorDigests::of(bank);
-        let events = self.events_of(bank, PcrIndex::new(4)?)?;
-        Some(events.filter_map(move |measured| LoadedImage::of(measured, &separators)))
+        let events = PcrIndex::new(4).filter(|pcr| self.is_whole(bank, *pcr));
+        let events = self.events_of(bank, events?)?;
+        Some(events.filter_map(move |measured| LoadedImage::of(&Seen::new(measured), &separators)))
     }
 }
 
@@ -234,7 +250,12 @@ impl<'a> MeasuredEvent<'a> {
     /// The data read as the type says, where the digest covers every byte that is read; `None` otherwise.
     #[must_use]
     pub fn data(&self) -> Option<EventData<'a>> {
-        match self.binding() {
+        self.data_as(self.binding())
+    }
+
+    /// As [`data`](Self::data), where the binding is known already.
+    pub(super) fn data_as(&self, binding: Binding) -> Option<EventData<'a>> {
+        match binding {
             Binding::Bound(Portion::Whole) => self.event.typed().ok(),
             Binding::Bound(Portion::WithoutLastByte) => {
                 // Parsed without that byte, so that it can't be the end of a content which nothing covers.

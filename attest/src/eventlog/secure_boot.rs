@@ -3,15 +3,14 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::binding::{Binding, Portion};
-use super::data::EventData;
+use super::authority::vouches_before_separator;
+use super::configuration::{Configuration, SecureBootConfiguration};
+use super::event::Event;
 use super::event_type::EventType;
 use super::guid::Guid;
-use super::measured::{MeasuredBoot, MeasuredEvent};
-use super::separator::{SeparatorState, States};
+use super::seen::Seen;
+use super::separator::SeparatorState;
 use super::variable::UefiVariable;
-use crate::digest::HashAlgorithm;
-use crate::pcr::PcrIndex;
 
 /// Secure boot as PCR 7 proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -77,7 +76,8 @@ pub enum SecureBootDoubt {
         /// The event.
         event: u32,
     },
-    /// An event before the separator that is neither a variable nor an action whose digest covers its data. It may be
+    /// An event before the separator that is neither a variable, nor an action, nor db's entry for a driver, whose digest
+    /// covers its data. It may be
     /// the true SecureBoot event under another name (threat e11).
     #[error("event {event} in PCR 7 before the separator is not explained by its data")]
     Unexplained {
@@ -86,48 +86,79 @@ pub enum SecureBootDoubt {
     },
 }
 
-pub(super) fn secure_boot(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, states: &States) -> SecureBoot {
-    judge(boot, bank, states).unwrap_or_else(|doubt| SecureBoot::Unknown { doubt })
-}
-
-fn judge(
-    boot: &MeasuredBoot<'_>,
-    bank: HashAlgorithm,
-    states: &States,
-) -> Result<SecureBoot, SecureBootDoubt> {
-    let events = boot.events_of(bank, PcrIndex::SECURE_BOOT).ok_or(SecureBootDoubt::Unverified)?;
-    let Some(SeparatorState::Once { event: separator }) = states.get(&PcrIndex::SECURE_BOOT) else {
-        return Err(SecureBootDoubt::Separator);
-    };
-    let mut seen = Seen::default();
-    for measured in events {
-        let index = measured.event().index();
-        if index < *separator {
-            seen.before_separator(index, &measured)?;
-        } else if index > *separator && names_secure_boot(&measured) {
-            return Err(SecureBootDoubt::AfterSeparator { event: index });
-        }
-    }
-    seen.conclude()
-}
-
-#[derive(Default)]
-struct Seen {
+/// Reads PCR 7 in order.
+#[derive(Debug)]
+pub(super) struct SecureBootEvents<'a> {
+    separator: Option<u32>,
+    doubt: Option<SecureBootDoubt>,
     secure_boot: Option<(u32, bool)>,
     setup_mode: Option<u32>,
+    configuration: Configuration<'a>,
+    unexplained: bool,
 }
 
-impl Seen {
-    fn before_separator(&mut self, event: u32, measured: &MeasuredEvent<'_>) -> Result<(), SecureBootDoubt> {
-        let unexplained = SecureBootDoubt::Unexplained { event };
-        match (measured.event().event_type(), measured.binding(), measured.data()) {
-            (
-                EventType::EfiVariableDriverConfig,
-                Binding::Bound(Portion::Whole),
-                Some(EventData::Variable(variable)),
-            ) => self.variable(event, &variable),
-            (EventType::EfiAction, Binding::Bound(_), Some(EventData::Action(_))) => Ok(()),
-            _ => Err(unexplained),
+/// What an event of PCR 7 is, by its place.
+pub(super) enum Standing {
+    /// Secure boot's configuration, before the separator; or the separator itself.
+    Configuration,
+    /// Something that vouches for what was loaded, or wants to be taken for it.
+    Authority,
+    /// An action whose text its digest covers.
+    Action,
+}
+
+impl<'a> SecureBootEvents<'a> {
+    /// `separator` is the state of PCR 7's; `None` when PCR 7 does not match.
+    pub(super) fn new(separator: Option<&SeparatorState>) -> Self {
+        let (separator, doubt) = match separator {
+            None => (None, Some(SecureBootDoubt::Unverified)),
+            Some(SeparatorState::Once { event }) => (Some(*event), None),
+            Some(_) => (None, Some(SecureBootDoubt::Separator)),
+        };
+        Self {
+            separator,
+            doubt,
+            secure_boot: None,
+            setup_mode: None,
+            configuration: Configuration::default(),
+            unexplained: separator.is_none(),
+        }
+    }
+
+    pub(super) fn see(&mut self, seen: &Seen<'a>) -> Standing {
+        let index = seen.event().index();
+        let Some(separator) = self.separator else { return Standing::Authority };
+        if index == separator {
+            return Standing::Configuration;
+        }
+        if index > separator {
+            if names_secure_boot(seen.event()) {
+                self.doubt.get_or_insert(SecureBootDoubt::AfterSeparator { event: index });
+            }
+            return if seen.action().is_some() { Standing::Action } else { Standing::Authority };
+        }
+        self.before_separator(index, seen)
+    }
+
+    fn before_separator(&mut self, event: u32, seen: &Seen<'a>) -> Standing {
+        match (seen.kind(), seen.variable(), seen.action()) {
+            (EventType::EfiVariableDriverConfig, Some(variable), _) => {
+                if let Err(doubt) = self.variable(event, &variable) {
+                    self.doubt.get_or_insert(doubt);
+                }
+                self.configuration.see(&variable);
+                Standing::Configuration
+            }
+            (EventType::EfiAction, _, Some(_)) => Standing::Action,
+            // Drivers from cards are loaded before the separator, and what vouched for them is measured then.
+            (EventType::EfiVariableAuthority, Some(variable), _) if vouches_before_separator(&variable) => {
+                Standing::Authority
+            }
+            _ => {
+                self.doubt.get_or_insert(SecureBootDoubt::Unexplained { event });
+                self.unexplained = true;
+                Standing::Authority
+            }
         }
     }
 
@@ -153,18 +184,25 @@ impl Seen {
         Ok(())
     }
 
-    fn conclude(self) -> Result<SecureBoot, SecureBootDoubt> {
-        match (self.secure_boot, self.setup_mode) {
-            (None, _) => Err(SecureBootDoubt::Missing),
-            (Some((_, true)), Some(event)) => Err(SecureBootDoubt::SetupMode { event }),
-            (Some((event, true)), None) => Ok(SecureBoot::On { event }),
-            (Some((event, false)), _) => Ok(SecureBoot::Off { event }),
-        }
+    /// The state, and the keys and modes where everything before the separator is explained.
+    pub(super) fn conclude(self) -> (SecureBoot, SecureBootConfiguration<'a>) {
+        let configuration =
+            if self.unexplained { SecureBootConfiguration::default() } else { self.configuration.conclude() };
+        let state = match (self.doubt, self.secure_boot, self.setup_mode) {
+            (Some(doubt), _, _) => SecureBoot::Unknown { doubt },
+            (None, None, _) => SecureBoot::Unknown { doubt: SecureBootDoubt::Missing },
+            (None, Some((_, true)), Some(event)) => {
+                SecureBoot::Unknown { doubt: SecureBootDoubt::SetupMode { event } }
+            }
+            (None, Some((event, true)), None) => SecureBoot::On { event },
+            (None, Some((event, false)), _) => SecureBoot::Off { event },
+        };
+        (state, configuration)
     }
 }
 
 /// Whatever the event is called: data that reads as a SecureBoot variable. After the separator this can only take
 /// belief away, so that it is not asked whether the digest covers it.
-fn names_secure_boot(measured: &MeasuredEvent<'_>) -> bool {
-    UefiVariable::parse(measured.event().data()).is_ok_and(|variable| variable.name().is("SecureBoot"))
+fn names_secure_boot(event: &Event<'_>) -> bool {
+    UefiVariable::parse(event.data()).is_ok_and(|variable| variable.name().is("SecureBoot"))
 }

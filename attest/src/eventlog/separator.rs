@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::error::EventDataError;
 use super::event_type::EventType;
-use super::measured::MeasuredBoot;
+use super::measured::{MeasuredBoot, PcrVerdict};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
@@ -113,6 +113,15 @@ pub enum BootFault {
         /// Its event.
         event: u32,
     },
+    /// The operating system's log claims measurements of a PCR that the firmware alone extends: they may be the firmware's
+    /// own last events, taken out of its log.
+    #[error("PCR {pcr}: {count} records of the operating system's log where the firmware alone measures")]
+    OfOperatingSystem {
+        /// The PCR.
+        pcr: PcrIndex,
+        /// How many.
+        count: u32,
+    },
     /// An event that belongs before the separator comes after it.
     #[error("PCR {pcr}: event {event} of type {kind} after the separator, {count} such events")]
     AfterSeparator {
@@ -168,7 +177,21 @@ impl SeparatorState {
 /// Every fault of PCR 0 to 7 in `bank`, at most one per PCR.
 pub(super) fn faults(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, states: &States) -> Vec<BootFault> {
     let late = late_events(boot, bank, states);
-    states.iter().filter_map(|(pcr, state)| fault(*pcr, *state).or_else(|| late.get(pcr).copied())).collect()
+    let foreign = |pcr: &PcrIndex| of_operating_system(boot, bank, *pcr);
+    let worst = |(pcr, state): (&PcrIndex, &SeparatorState)| {
+        fault(*pcr, *state).or_else(|| foreign(pcr)).or_else(|| late.get(pcr).copied())
+    };
+    states.iter().filter_map(worst).collect()
+}
+
+/// Nothing but the firmware measures into PCR 0 to 7; systemd measures into PCR 5.
+fn of_operating_system(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Option<BootFault> {
+    match boot.verdict(bank, pcr) {
+        Some(PcrVerdict::Matches { logs, .. }) if logs.measurements > 0 && pcr.get() != 5 => {
+            Some(BootFault::OfOperatingSystem { pcr, count: logs.measurements })
+        }
+        _ => None,
+    }
 }
 
 const fn fault(pcr: PcrIndex, state: SeparatorState) -> Option<BootFault> {

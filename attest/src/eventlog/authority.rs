@@ -1,0 +1,86 @@
+//! EV_EFI_VARIABLE_AUTHORITY: what vouched for an image (PFP 1.06 §3.3.4.8, §10.4.1; threat e10).
+
+use super::facts::Place;
+use super::guid::Guid;
+use super::seen::Seen;
+use super::signature::X509Certificate;
+use super::variable::UefiVariable;
+use super::variable_value::{Authority, AuthorityEntry};
+use crate::digest::Digest;
+
+/// The variables whose events before the separator configure secure boot: none of them vouches for an image.
+const CONFIGURATION: [&str; 9] =
+    ["SecureBoot", "PK", "KEK", "dbx", "dbt", "dbr", "SetupMode", "AuditMode", "DeployedMode"];
+
+/// Something that vouched for images, or that PCR 7 took in the place of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeasuredAuthority<'a> {
+    place: Place,
+    digest: Digest,
+    variable: Option<UefiVariable<'a>>,
+    authority: Option<Authority<'a>>,
+}
+
+impl<'a> MeasuredAuthority<'a> {
+    /// Every event of PCR 7 that is neither its separator, nor configuration before it, nor an action, is taken for an
+    /// authority, so that none can hide under another name (threat e11).
+    pub(super) fn of(seen: &Seen<'a>) -> Self {
+        let variable = seen.variable();
+        let content = variable.map(|variable| variable.content()).or_else(|| seen.nameless_content());
+        let authority = content.and_then(Authority::recognise);
+        Self { place: seen.place(), digest: *seen.digest(), variable, authority }
+    }
+
+    /// Where.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What was extended.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The variable that it came from; `None` where the digest does not cover GUID and name.
+    #[must_use]
+    pub const fn variable(&self) -> Option<UefiVariable<'a>> {
+        self.variable
+    }
+
+    /// What vouched; `None` where the digest does not cover it, or where it is neither certificate nor hash.
+    #[must_use]
+    pub const fn authority(&self) -> Option<&Authority<'a>> {
+        self.authority.as_ref()
+    }
+
+    /// The certificate that vouched.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<X509Certificate<'a>> {
+        match self.authority {
+            Some(Authority { entry: AuthorityEntry::Certificate(certificate), .. }) => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of shim's state and vouches for no image.
+    #[must_use]
+    pub fn is_state_of_shim(&self) -> bool {
+        let state = ["SbatLevel", "MokSBState", "MokListTrusted", "MokDBState", "MokPolicy"];
+        self.variable.is_some_and(|variable| state.iter().any(|name| variable.is(Guid::SHIM, name)))
+    }
+
+    /// Whether it claims to come out of the firmware's db.
+    #[must_use]
+    pub fn is_of_db(&self) -> bool {
+        self.variable.is_some_and(|variable| variable.is(Guid::IMAGE_SECURITY, "db"))
+    }
+}
+
+/// An authority that drivers were loaded by before the separator: db's own kind of entry, under no name of secure
+/// boot's configuration.
+pub(super) fn vouches_before_separator(variable: &UefiVariable<'_>) -> bool {
+    let configures = CONFIGURATION.iter().any(|name| variable.name().is(name));
+    !configures && Authority::recognise(variable.content()).is_some()
+}

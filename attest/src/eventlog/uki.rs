@@ -1,0 +1,118 @@
+//! What the kernel was started with: systemd-stub's sections and texts (PCR 11, 12), Linux's EFI stub (PCR 9).
+//!
+//! These loaders hash what the log does not carry. The place in a PCR says what a digest is of, where the place is
+//! proven; a label in the log never does (threats e03, e11).
+
+use super::binding::{Binding, Portion};
+use super::data::EventData;
+use super::ipl::{Ipl, section_name};
+use super::seen::Seen;
+use super::tag::TaggedEvent;
+use crate::digest::Digest;
+
+/// A section of a unified kernel image: its name, which its own digest covers, and the digest of its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UkiSection {
+    /// `.linux`, `.cmdline` and so on.
+    pub name: String,
+    /// The digest of the content.
+    pub digest: Digest,
+}
+
+/// The most sections that an image has.
+const MAX_SECTIONS: usize = 64;
+
+/// PCR 11: pairs of a name and a content, and only after them what the system measures later.
+#[derive(Debug, Default)]
+pub(super) struct UkiEvents {
+    sections: Vec<UkiSection>,
+    pending: Option<String>,
+    ended: bool,
+    contradicted: bool,
+}
+
+impl UkiEvents {
+    pub(super) fn see(&mut self, seen: &Seen<'_>) {
+        if let Some(name) = self.pending.take() {
+            self.contradicted |= self.sections.len() == MAX_SECTIONS
+                || self.sections.iter().any(|section| section.name == name);
+            if !self.contradicted {
+                self.sections.push(UkiSection { name, digest: *seen.digest() });
+            }
+            return;
+        }
+        match name_of(seen) {
+            // A name after the stub's own pairs is from somebody else.
+            Some(_) if self.ended => self.contradicted = true,
+            Some(name) => self.pending = Some(name),
+            None => self.ended = true,
+        }
+    }
+
+    pub(super) fn conclude(self) -> Option<Vec<UkiSection>> {
+        (!self.contradicted && self.pending.is_none() && !self.sections.is_empty()).then_some(self.sections)
+    }
+}
+
+fn name_of(seen: &Seen<'_>) -> Option<String> {
+    match (seen.binding(), seen.event().typed()) {
+        (Binding::Bound(Portion::SectionName), Ok(EventData::Ipl(Ipl::Utf16(name)))) => section_name(name),
+        _ => None,
+    }
+}
+
+/// What Linux's EFI stub measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EfiStub {
+    /// Digest of the load options.
+    pub load_options: Digest,
+    /// Digests of the initrds.
+    pub initrds: Vec<Digest>,
+}
+
+/// PCR 9, where it holds the EFI stub's measurements and nothing else: the load options, then initrds.
+#[derive(Debug, Default)]
+pub(super) struct EfiStubEvents {
+    stub: Option<EfiStub>,
+    contradicted: bool,
+}
+
+impl EfiStubEvents {
+    pub(super) fn see(&mut self, seen: &Seen<'_>) {
+        let id = match seen.event().typed() {
+            Ok(EventData::Tag(tag)) => Some(tag.id()),
+            _ => None,
+        };
+        match (&mut self.stub, id) {
+            (None, Some(TaggedEvent::LINUX_LOAD_OPTIONS)) => {
+                self.stub = Some(EfiStub { load_options: *seen.digest(), initrds: Vec::new() });
+            }
+            (Some(stub), Some(TaggedEvent::LINUX_INITRD)) => stub.initrds.push(*seen.digest()),
+            _ => self.contradicted = true,
+        }
+    }
+
+    pub(super) fn conclude(self) -> Option<EfiStub> {
+        self.stub.filter(|_| !self.contradicted)
+    }
+}
+
+/// PCR 12, where all of it is text that its digests cover.
+#[derive(Debug, Default)]
+pub(super) struct OverrideEvents<'a> {
+    texts: Vec<super::text::Utf16<'a>>,
+    contradicted: bool,
+}
+
+impl<'a> OverrideEvents<'a> {
+    pub(super) fn see(&mut self, seen: &Seen<'a>) {
+        match (seen.binding(), seen.event().typed()) {
+            (Binding::Bound(Portion::Whole), Ok(EventData::Ipl(Ipl::Utf16(text)))) => self.texts.push(text),
+            _ => self.contradicted = true,
+        }
+    }
+
+    pub(super) fn conclude(self) -> Option<Vec<super::text::Utf16<'a>>> {
+        (!self.contradicted).then_some(self.texts)
+    }
+}
