@@ -107,7 +107,7 @@ pub struct CertificateClaim {
     /// SHA-256 of the DER form: its fingerprint.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub fingerprint: Digest,
-    /// Its subject as RFC 4514 text; `null` when it does not read as a certificate.
+    /// Its subject as RFC 4514 text; `null` when it is longer than 160 bytes, or no certificate.
     pub subject: Option<String>,
 }
 
@@ -122,7 +122,8 @@ pub struct AuthorityClaim {
     /// What was extended.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub digest: Digest,
-    /// Whether the certificate stands in the measured db; `null` when there is none, or db is not known.
+    /// Whether what claims to come out of db stands in the measured one (threat e10); `null` when it claims another
+    /// source, or db is not known.
     pub in_db: Option<bool>,
 }
 

@@ -1,8 +1,9 @@
 //! The measured boot against the policy and the reference values.
 
+use super::claims;
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{BootFault, ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot, describe};
+use crate::eventlog::{ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot, describe};
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, Policy};
 use crate::quote::VerifiedQuote;
@@ -190,6 +191,7 @@ fn list_claims(
 
 fn judge_facts(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
     let facts = boot.facts(policy.quote.bank);
+    outcome.claims.boot = Some(claims::boot_claims(&facts));
     match facts.secure_boot() {
         SecureBoot::On { .. } => outcome.claims.secure_boot = Some(true),
         SecureBoot::Off { .. } => outcome.claims.secure_boot = Some(false),
@@ -203,7 +205,7 @@ fn judge_facts(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, ou
         }
     }
     for fault in facts.faults() {
-        let pcr = fault_pcr(fault);
+        let pcr = fault.pcr();
         if judged.contains(&pcr) {
             outcome.reasons.push(Reason {
                 id: "e08",
@@ -224,15 +226,6 @@ fn judge_facts(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, ou
                 .push("no ExitBootServices event: the log may have been read before the end".to_owned());
         }
         _ => {}
-    }
-}
-
-fn fault_pcr(fault: &BootFault) -> PcrIndex {
-    match fault {
-        BootFault::SeparatorMissing { pcr }
-        | BootFault::SeparatorRepeated { pcr, .. }
-        | BootFault::SeparatorError { pcr, .. }
-        | BootFault::AfterSeparator { pcr, .. } => *pcr,
     }
 }
 

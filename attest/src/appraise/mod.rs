@@ -4,6 +4,7 @@
 //! path can end in a pass (threat q18).
 
 mod boot;
+mod claims;
 mod endorsement;
 mod ima;
 

@@ -1,6 +1,7 @@
 //! The variables of secure boot as PCR 7 has them before its separator (PFP 1.06 §3.3.4.8; threats e09, e20).
 
 use super::guid::Guid;
+use super::signature::SignatureLists;
 use super::variable::UefiVariable;
 
 /// A variable that must stand at most once.
@@ -60,11 +61,13 @@ impl<'a> Configuration<'a> {
 
     pub(super) fn conclude(self) -> SecureBootConfiguration<'a> {
         let (pk, setup_mode) = (self.pk.get(), flag(self.setup_mode));
+        // Lists that do not parse as a whole may hide what follows: none of their entries counts.
+        let lists = |once: Once<'a>| SignatureLists::parse(once.get()?).ok();
         SecureBootConfiguration {
-            pk,
-            kek: self.kek.get(),
-            db: self.db.get(),
-            dbx: self.dbx.get(),
+            pk: lists(self.pk),
+            kek: lists(self.kek),
+            db: lists(self.db),
+            dbx: lists(self.dbx),
             // Without a platform key a machine is in setup mode, whatever the variable of that name says.
             setup_mode: match pk {
                 Some([]) => Some(true),
@@ -89,14 +92,14 @@ fn flag(once: Once<'_>) -> Option<bool> {
 /// that are not explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SecureBootConfiguration<'a> {
-    /// The platform key's signature lists.
-    pub pk: Option<&'a [u8]>,
+    /// The platform key; empty without one.
+    pub pk: Option<SignatureLists<'a>>,
     /// Those of the key exchange keys.
-    pub kek: Option<&'a [u8]>,
+    pub kek: Option<SignatureLists<'a>>,
     /// Those of the allowed signers and images.
-    pub db: Option<&'a [u8]>,
+    pub db: Option<SignatureLists<'a>>,
     /// Those of the forbidden ones.
-    pub dbx: Option<&'a [u8]>,
+    pub dbx: Option<SignatureLists<'a>>,
     /// No platform key, or SetupMode.
     pub setup_mode: Option<bool>,
     /// AuditMode.

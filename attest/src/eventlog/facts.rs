@@ -96,6 +96,15 @@ impl<'a> Facts<'a> {
         self.authorities.as_deref()
     }
 
+    /// Whether the certificate or hash of an authority stands in the measured db, whoever enrolled it. `None` where db is
+    /// not known, or the authority is none, or does not claim to be out of db.
+    #[must_use]
+    pub fn is_in_db(&self, authority: &MeasuredAuthority<'_>) -> Option<bool> {
+        let db = self.configuration.db?;
+        let entry = authority.authority().filter(|_| authority.is_of_db())?.content();
+        Some(db.signatures().any(|signature| signature.data().content() == entry))
+    }
+
     /// Shim's state.
     #[must_use]
     pub const fn shim(&self) -> &ShimState<'a> {

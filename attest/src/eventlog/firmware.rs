@@ -5,9 +5,14 @@ use serde::Serialize;
 use super::data::EventData;
 use super::event_type::EventType;
 use super::facts::Place;
+use super::guid::Guid;
 use super::seen::Seen;
 use super::separator::{SeparatorDigests, SeparatorState};
+use super::text::Utf16;
 use crate::digest::{Digest, HashAlgorithm};
+
+/// Longer than any version; blobs that are no version would fill a report.
+const MAX_VERSION: usize = 128;
 
 /// The version that the firmware reported of its root of trust: EV_S_CRTM_VERSION of PCR 0, before the separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +38,30 @@ pub enum FirmwareVersion<'a> {
         /// The second.
         place: Place,
     },
+}
+
+impl FirmwareVersion<'_> {
+    /// A bound version as text: ASCII or UTF-16 as it is, a GUID in its usual form, anything else as `hex:…`.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let Self::Bound { data, .. } = *self else { return None };
+        let ascii = data.strip_suffix(&[0]).unwrap_or(data);
+        if !ascii.is_empty() && ascii.iter().all(|b| (0x20..0x7F).contains(b)) {
+            return Some(ascii.iter().copied().map(char::from).collect());
+        }
+        // OVMF has an empty text: a NUL in UTF-16.
+        if data == [0, 0] {
+            return Some(String::new());
+        }
+        match Utf16::new(data, "EV_S_CRTM_VERSION", 0) {
+            Ok(text) if text.is_terminated_text() => return Some(text.chars().collect()),
+            _ => {}
+        }
+        Some(<[u8; 16]>::try_from(data).map_or_else(
+            |_| format!("hex:{}", hex::encode(data.get(..MAX_VERSION).unwrap_or(data))),
+            |guid| Guid::new(guid).to_string(),
+        ))
+    }
 }
 
 fn as_hex<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

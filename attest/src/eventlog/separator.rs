@@ -136,6 +136,19 @@ pub enum BootFault {
     },
 }
 
+impl BootFault {
+    /// The PCR that it is in.
+    #[must_use]
+    pub const fn pcr(&self) -> PcrIndex {
+        match self {
+            Self::SeparatorMissing { pcr }
+            | Self::SeparatorRepeated { pcr, .. }
+            | Self::SeparatorError { pcr, .. }
+            | Self::AfterSeparator { pcr, .. } => *pcr,
+        }
+    }
+}
+
 /// The separators of PCR 0 to 7.
 pub(super) type States = BTreeMap<PcrIndex, SeparatorState>;
 

@@ -105,6 +105,17 @@ impl<'a> Authority<'a> {
     }
 }
 
+impl Authority<'_> {
+    /// The bytes of the entry.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        match &self.entry {
+            AuthorityEntry::Certificate(certificate) => certificate.as_der(),
+            AuthorityEntry::Hash(digest) => digest.as_bytes(),
+        }
+    }
+}
+
 fn hash(bytes: &[u8]) -> Option<Digest> {
     [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512]
         .into_iter()
