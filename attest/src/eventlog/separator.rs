@@ -144,6 +144,7 @@ impl BootFault {
             Self::SeparatorMissing { pcr }
             | Self::SeparatorRepeated { pcr, .. }
             | Self::SeparatorError { pcr, .. }
+            | Self::OfOperatingSystem { pcr, .. }
             | Self::AfterSeparator { pcr, .. } => *pcr,
         }
     }
