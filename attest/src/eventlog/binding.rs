@@ -93,7 +93,9 @@ impl Event<'_> {
             EventType::EfiVariableDriverConfig
             | EventType::EfiVariableBoot
             | EventType::EfiVariableBoot2
-            | EventType::EfiVariableAuthority => variable::binding(self.kind, self.data, digest),
+            | EventType::EfiVariableAuthority
+            | EventType::EfiSpdmDevicePolicy
+            | EventType::EfiSpdmDeviceAuthority => variable::binding(self.kind, self.data, digest),
             EventType::Ipl => ipl::binding(self.data, digest),
             EventType::EventTag => tag::binding(self.data, digest),
             _ => Binding::Hint(Hint::NotInLog),

@@ -108,6 +108,11 @@ pub(crate) fn signature_list(kind: SignatureKind, entries: &[&[u8]]) -> Vec<u8> 
     list
 }
 
+/// TCG_PCClientTaggedEvent.
+pub(crate) fn tag(id: u32, content: &[u8]) -> Vec<u8> {
+    [&id.to_le_bytes()[..], &u32::try_from(content.len()).unwrap().to_le_bytes(), content].concat()
+}
+
 pub(crate) fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }

@@ -3,10 +3,15 @@
 use super::error::EventDataError;
 use super::event::Event;
 use super::event_type::EventType;
+use super::firmware_blob::FirmwareBlob;
 use super::gpt::Gpt;
+use super::handoff::HandoffTables;
 use super::image::ImageLoad;
 use super::ipl::Ipl;
+use super::platform_id::PlatformId;
 use super::separator::Separator;
+use super::sipa::SipaEvents;
+use super::spdm::SpdmDevice;
 use super::startup;
 use super::tag::TaggedEvent;
 use super::variable::UefiVariable;
@@ -29,6 +34,18 @@ pub enum EventData<'a> {
     Ipl(Ipl<'a>),
     /// EV_EVENT_TAG.
     Tag(TaggedEvent<'a>),
+    /// EV_EVENT_TAG of Windows, and its EV_NO_ACTION events.
+    Sipa(SipaEvents<'a>),
+    /// EV_POST_CODE, EV_S_CRTM_CONTENTS and the firmware blob types, where they say where the code was.
+    FirmwareBlob(FirmwareBlob<'a>),
+    /// EV_EFI_HANDOFF_TABLES, EV_EFI_HANDOFF_TABLES2.
+    HandoffTables(HandoffTables<'a>),
+    /// EV_EFI_SPDM_FIRMWARE_BLOB, EV_EFI_SPDM_FIRMWARE_CONFIG.
+    Spdm(SpdmDevice<'a>),
+    /// Printable ASCII of a type that has text or something else: EV_POST_CODE, EV_EFI_HCRTM_EVENT, EV_NONHOST_INFO.
+    Text(&'a str),
+    /// EV_NO_ACTION of SP800-155.
+    PlatformId(PlatformId<'a>),
     /// EV_S_CRTM_VERSION: text or a GUID, as the vendor likes.
     Version(&'a [u8]),
     /// EV_NO_ACTION with a startup locality.
@@ -51,27 +68,63 @@ impl<'a> Event<'a> {
             EventType::EfiVariableDriverConfig
             | EventType::EfiVariableBoot
             | EventType::EfiVariableBoot2
-            | EventType::EfiVariableAuthority => EventData::Variable(UefiVariable::of(self.kind, data)?),
+            | EventType::EfiVariableAuthority
+            | EventType::EfiSpdmDevicePolicy
+            | EventType::EfiSpdmDeviceAuthority => EventData::Variable(UefiVariable::of(self.kind, data)?),
             EventType::Action | EventType::EfiAction => EventData::Action(action::text(data)?),
             EventType::EfiGptEvent | EventType::EfiGptEvent2 => EventData::Gpt(Gpt::parse(data)?),
             EventType::EfiBootServicesApplication
             | EventType::EfiBootServicesDriver
             | EventType::EfiRuntimeServicesDriver => EventData::Image(ImageLoad::parse(data)?),
             EventType::Ipl => EventData::Ipl(Ipl::read(data)),
+            EventType::EventTag if SipaEvents::is_sipa(data) => EventData::Sipa(SipaEvents::parse(data)?),
             EventType::EventTag => EventData::Tag(TaggedEvent::parse(data)?),
+            EventType::EfiPlatformFirmwareBlob => EventData::FirmwareBlob(FirmwareBlob::parse(data)?),
+            EventType::EfiPlatformFirmwareBlob2 | EventType::PostCode2 => {
+                EventData::FirmwareBlob(FirmwareBlob::parse_described(data)?)
+            }
+            EventType::EfiHandoffTables => EventData::HandoffTables(HandoffTables::parse(data)?),
+            EventType::EfiHandoffTables2 => EventData::HandoffTables(HandoffTables::parse_described(data)?),
+            EventType::EfiSpdmFirmwareBlob | EventType::EfiSpdmFirmwareConfig => {
+                EventData::Spdm(SpdmDevice::parse(data)?)
+            }
             EventType::SCrtmVersion => EventData::Version(data),
-            EventType::NoAction => no_action(data),
-            _ => EventData::Raw(data),
+            EventType::NoAction => no_action(data)?,
+            EventType::PostCode | EventType::SCrtmContents | EventType::CpuMicrocode => code(data),
+            _ => text(data),
         })
     }
 }
 
-fn no_action(data: &[u8]) -> EventData<'_> {
+fn no_action(data: &[u8]) -> Result<EventData<'_>, EventDataError> {
     if data.starts_with(header::AGILE) {
-        return EventData::SpecId;
+        return Ok(EventData::SpecId);
     }
-    match data.strip_prefix(startup::SIGNATURE) {
-        Some([locality]) => EventData::StartupLocality(*locality),
-        _ => EventData::Raw(data),
+    if let Some([locality]) = data.strip_prefix(startup::SIGNATURE) {
+        return Ok(EventData::StartupLocality(*locality));
     }
+    if let Some(platform) = PlatformId::parse(data)? {
+        return Ok(EventData::PlatformId(platform));
+    }
+    if SipaEvents::is_sipa(data) {
+        return SipaEvents::parse(data).map(EventData::Sipa);
+    }
+    Ok(text(data))
+}
+
+/// Code is told by a text ("POST CODE", whose NUL some firmware leaves out), or by its place with or without a
+/// description; what is neither is the vendor's own, and no fault (PFP 1.06 §10.4.1; threat e17).
+fn code(data: &[u8]) -> EventData<'_> {
+    let blob = || FirmwareBlob::parse(data).or_else(|_| FirmwareBlob::parse_described(data));
+    match text(data) {
+        EventData::Raw(_) => blob().map_or(EventData::Raw(data), EventData::FirmwareBlob),
+        text => text,
+    }
+}
+
+/// Printable ASCII with or without a NUL at its end, else the bytes.
+fn text(data: &[u8]) -> EventData<'_> {
+    let text = data.strip_suffix(&[0]).unwrap_or(data);
+    let printable = !text.is_empty() && text.iter().all(|b| (0x20..0x7F).contains(b));
+    std::str::from_utf8(text).ok().filter(|_| printable).map_or(EventData::Raw(data), EventData::Text)
 }

@@ -39,6 +39,12 @@ fn describe_data(data: &EventData<'_>) -> String {
         EventData::Version(version) => format!("version {}", printable(version)),
         EventData::StartupLocality(locality) => format!("startup locality {locality}"),
         EventData::SpecId => "Spec ID event".to_owned(),
+        EventData::Text(text) => escaped(text.chars()),
+        EventData::Sipa(events) => format!("{} SIPA events", events.iter().count()),
+        EventData::FirmwareBlob(blob) => format!("{} bytes at 0x{:x}", blob.blob_len(), blob.base()),
+        EventData::HandoffTables(tables) => format!("{} tables", tables.tables().count()),
+        EventData::Spdm(device) => device.path().to_text(),
+        EventData::PlatformId(id) => format!("manifest {}", id.manifest),
         EventData::Raw(bytes) => printable(bytes),
     }
 }

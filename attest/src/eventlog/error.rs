@@ -289,6 +289,25 @@ pub enum EventDataError {
         /// Its size.
         len: usize,
     },
+    /// Tagged events inside of each other beyond what anybody nests (threat e18).
+    #[error("at byte {offset}: more than {max} containers inside each other")]
+    Nested {
+        /// Offset in the event's data.
+        offset: usize,
+        /// How many are followed.
+        max: usize,
+    },
+    /// Hand-off tables of another number than their count says.
+    #[error("{len} bytes of hand-off tables do not hold {count} of them")]
+    HandoffTables {
+        /// The count.
+        count: u64,
+        /// The bytes that hold count and tables.
+        len: usize,
+    },
+    /// An SPDM event without its signature.
+    #[error("an SPDM event begins with \"SPDM Device Sec\" or \"SPDM Device Sec2\"")]
+    SpdmSignature,
     /// UTF-16 text that does not end.
     #[error("at byte {offset}: {what} has no NUL at its end")]
     Unterminated {

@@ -4,6 +4,7 @@
 
 use super::binding::{Binding, Hint, Portion, first_match};
 use super::error::EventDataError;
+use super::sipa::SipaEvents;
 use crate::digest::Digest;
 use crate::wire::Reader;
 
@@ -20,16 +21,42 @@ impl<'a> TaggedEvent<'a> {
     /// Linux's EFI stub: the load options, which carry the command line.
     pub const LINUX_LOAD_OPTIONS: u32 = 0x8F3B_22ED;
 
+    /// systemd-boot: loader.conf.
+    pub const SYSTEMD_LOADER_CONF: u32 = 0xF5BC_582A;
+    /// systemd-stub: an addon's device tree.
+    pub const SYSTEMD_DEVICETREE_ADDON: u32 = 0x6C46_F751;
+    /// systemd-stub: an addon's initrd.
+    pub const SYSTEMD_INITRD_ADDON: u32 = 0x49DF_FE0F;
+    /// systemd-stub: an addon's microcode.
+    pub const SYSTEMD_UCODE_ADDON: u32 = 0xDAC0_8E1A;
+
+    /// What its loader measures under the identifier; `None` for one that this crate does not know.
+    #[must_use]
+    pub const fn name(&self) -> Option<&'static str> {
+        Some(match self.id {
+            Self::LINUX_INITRD => "Linux initrd",
+            Self::LINUX_LOAD_OPTIONS => "Linux load options",
+            Self::SYSTEMD_LOADER_CONF => "systemd-boot loader.conf",
+            Self::SYSTEMD_DEVICETREE_ADDON => "systemd-stub device tree addon",
+            Self::SYSTEMD_INITRD_ADDON => "systemd-stub initrd addon",
+            Self::SYSTEMD_UCODE_ADDON => "systemd-stub microcode addon",
+            _ => return None,
+        })
+    }
+
     /// Reads one tagged event that fills `data`; it is not followed into a nested one (threat e18).
     ///
     /// # Errors
     /// [`EventDataError`] for a size past the end, or bytes after the content.
     pub fn parse(data: &'a [u8]) -> Result<Self, EventDataError> {
         let mut r = Reader::new(data);
-        let id = r.u32_le("taggedEventID")?;
-        let content = r.sized_u32_le("taggedEventData")?;
+        let tag = Self::read(&mut r)?;
         r.finish("TCG_PCClientTaggedEvent")?;
-        Ok(Self { id, content })
+        Ok(tag)
+    }
+
+    pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, EventDataError> {
+        Ok(Self { id: r.u32_le("taggedEventID")?, content: r.sized_u32_le("taggedEventData")? })
     }
 
     /// The identifier.
@@ -45,8 +72,14 @@ impl<'a> TaggedEvent<'a> {
     }
 }
 
-/// The content, or all of it as the profile has it.
+/// The content, or all of it as the profile has it; Windows hashes all of it.
 pub(super) fn binding(data: &[u8], digest: &Digest) -> Binding {
+    if SipaEvents::is_sipa(data) {
+        return match SipaEvents::parse(data) {
+            Err(_) => Binding::Hint(Hint::Malformed),
+            Ok(_) => first_match(digest, [(Portion::Whole, [data, &[]])]),
+        };
+    }
     match TaggedEvent::parse(data) {
         Err(_) => Binding::Hint(Hint::Malformed),
         Ok(tag) => {
