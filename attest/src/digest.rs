@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash;
+
 /// A hash algorithm of a PCR bank, a TPM structure or a file digest.
 ///
 /// Identifiers are those of the TCG Algorithm Registry. SHA-1 can be replayed, because real logs carry it, but
@@ -71,29 +73,16 @@ impl HashAlgorithm {
         }
     }
 
-    fn ring(self) -> &'static ring::digest::Algorithm {
-        match self {
-            Self::Sha1 => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha256 => &ring::digest::SHA256,
-            Self::Sha384 => &ring::digest::SHA384,
-            Self::Sha512 => &ring::digest::SHA512,
-        }
-    }
-
     /// The digest of `data`.
     #[must_use]
     pub fn digest(self, data: &[u8]) -> Digest {
-        self.digest_parts(&[data])
+        Digest { algorithm: self, bytes: hash::digest(self, data) }
     }
 
     /// The digest of the concatenation of `parts`, without building it.
     #[must_use]
     pub fn digest_parts(self, parts: &[&[u8]]) -> Digest {
-        let mut context = ring::digest::Context::new(self.ring());
-        for part in parts {
-            context.update(part);
-        }
-        Digest::fill(self, context.finish().as_ref())
+        Digest { algorithm: self, bytes: hash::digest_parts(self, parts) }
     }
 }
 
@@ -165,8 +154,11 @@ impl Digest {
     /// `None` when `measured` is of another algorithm: one bank never vouches for another (threat q16).
     #[must_use]
     pub fn extend(&self, measured: &Self) -> Option<Self> {
-        (self.algorithm == measured.algorithm)
-            .then(|| self.algorithm.digest_parts(&[self.as_bytes(), measured.as_bytes()]))
+        let Self { algorithm, bytes } = self;
+        (*algorithm == measured.algorithm).then(|| Self {
+            algorithm: *algorithm,
+            bytes: hash::digest_pair(*algorithm, bytes, &measured.bytes),
+        })
     }
 
     /// Lower-case hexadecimal without the algorithm's name.

@@ -44,6 +44,7 @@ pub mod dsse;
 pub mod eventlog;
 pub mod evidence;
 pub mod fitness;
+mod hash;
 pub mod ima;
 pub mod key;
 pub mod pcr;

@@ -8,13 +8,21 @@ use atomic_write_file::AtomicWriteFile;
 
 use crate::failure::Failure;
 
+/// Opens a file to be read piece by piece; `-` is standard input.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| Failure::file(path, &error))?))
+}
+
 /// Reads a file of at most `most` bytes; `-` is standard input.
 pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(|error| Failure::file(path, &error))?)
-    };
+    read_rest(open(path)?, path, most)
+}
+
+/// Reads what is left of an open file, at most `most` bytes.
+pub(crate) fn read_rest(source: impl Read, path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     source.take(limit).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;

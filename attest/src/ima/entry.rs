@@ -3,7 +3,7 @@
 use super::error::{EntryError, ImaError};
 use super::file_digest::FileDigest;
 use super::list::ByteOrder;
-use super::template::{Field, Fields, LEGACY_NAME_MAX, Template};
+use super::template::{Field, Fields, LEGACY_DIGEST, LEGACY_NAME_MAX, Template};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::wire::Reader;
@@ -130,14 +130,14 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// [`EntryError::TemplateHash`] (threat i01).
     pub fn check_template_hash(&self) -> Result<Digest, ImaError> {
-        let listed = self.template_digest();
         if self.violation {
-            return Ok(listed);
+            return Ok(self.template_digest());
         }
         let computed = self.template_hash(self.hash);
-        if listed == computed {
-            return Ok(listed);
+        if computed.as_bytes() == self.template_digest {
+            return Ok(computed);
         }
+        let listed = self.template_digest();
         let error = EntryError::TemplateHash { listed: listed.into(), computed: computed.into() };
         Err(ImaError::Entry { entry: self.number, offset: self.offset, error })
     }
@@ -167,7 +167,7 @@ type Parsed<'a> = (TemplateData<'a>, FileDigest<'a>, &'a [u8]);
 
 fn parse_legacy<'a>(reader: &mut Reader<'a>, order: ByteOrder) -> Result<Parsed<'a>, EntryError> {
     let field = Field::Name;
-    let digest = reader.take(20, "file digest")?;
+    let digest = reader.take(LEGACY_DIGEST, "file digest")?;
     let name = order.sized(reader, "file name")?;
     if name.len() > LEGACY_NAME_MAX {
         return Err(EntryError::Length { field, found: name.len(), expected: LEGACY_NAME_MAX });

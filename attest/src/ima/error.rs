@@ -199,6 +199,14 @@ pub enum EntryError {
         /// Of the template data.
         computed: Box<Digest>,
     },
+    /// An entry that says it is longer than a stream of them may hold.
+    #[error("{found} bytes long, expected at most {most}")]
+    TooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
     /// A word of an ascii list that does not say what it should.
     #[error("{what} is {found:?}")]
     Word {

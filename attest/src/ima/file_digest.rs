@@ -106,14 +106,9 @@ impl<'a> FileDigest<'a> {
 
     /// A `d-ng`, `d-ngv2` or `d-modsig` field.
     pub(super) fn named(field: Field, bytes: &'a [u8], violation: bool) -> Result<Self, EntryError> {
-        let form = EntryError::DigestForm { field };
-        let end = bytes.iter().position(|byte| *byte == 0).ok_or(form.clone())?;
-        let (prefix, digest) = bytes.split_at_checked(end).ok_or(form.clone())?;
-        let digest = digest.get(1..).ok_or(form.clone())?;
-        let prefix = prefix.strip_suffix(b":").ok_or(form)?;
-        let (kind, name) = kind_and_name(field, prefix)?;
-        let (algorithm_name, len) = HASHES
-            .into_iter()
+        let (kind, name, digest) = split(field, bytes).ok_or(EntryError::DigestForm { field })?;
+        let (algorithm_name, len) = *HASHES
+            .iter()
             .find(|(known, _)| known.as_bytes() == name)
             .ok_or_else(|| EntryError::Hash { field, name: shown(name) })?;
         let short_violation = violation && digest.len() == VIOLATION_LENGTH;
@@ -124,15 +119,18 @@ impl<'a> FileDigest<'a> {
     }
 }
 
-fn kind_and_name(field: Field, prefix: &[u8]) -> Result<(DigestKind, &[u8]), EntryError> {
+/// Kind, name of the hash, and digest.
+fn split(field: Field, bytes: &[u8]) -> Option<(DigestKind, &[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let (prefix, digest) = bytes.split_at_checked(end)?;
+    let (prefix, digest) = (prefix.strip_suffix(b":")?, digest.get(1..)?);
     if field != Field::DigestNgV2 {
-        return Ok((DigestKind::Unstated, prefix));
+        return Some((DigestKind::Unstated, prefix, digest));
     }
-    if let Some(name) = prefix.strip_prefix(b"ima:") {
-        return Ok((DigestKind::Ima, name));
+    match prefix.strip_prefix(b"ima:") {
+        Some(name) => Some((DigestKind::Ima, name, digest)),
+        None => Some((DigestKind::Verity, prefix.strip_prefix(b"verity:")?, digest)),
     }
-    let name = prefix.strip_prefix(b"verity:").ok_or(EntryError::DigestForm { field })?;
-    Ok((DigestKind::Verity, name))
 }
 
 /// `[kind:]hash:HEX`, as the ascii list has it.

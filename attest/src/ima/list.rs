@@ -17,7 +17,7 @@ pub enum ByteOrder {
 impl ByteOrder {
     /// No PCR has an index above 23: in the wrong order, one does (threat i17). PCR 0 reads the same both ways, so the
     /// length of the first template's name, which follows after the digest, decides then.
-    fn detect(bytes: &[u8], digest: HashAlgorithm) -> Self {
+    pub(super) fn detect(bytes: &[u8], digest: HashAlgorithm) -> Self {
         let first = |order: Self| {
             let mut reader = Reader::new(bytes);
             let pcr = order.u32(&mut reader, "").ok()?;

@@ -33,6 +33,7 @@ mod file_digest;
 mod list;
 mod measured;
 mod replay;
+mod stream;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -46,4 +47,5 @@ pub use list::{ByteOrder, Entries, ImaList};
 pub(crate) use measured::measure;
 pub use measured::{ImaOptions, MeasuredFiles};
 pub use replay::{Bank, Extend, replay};
+pub use stream::{EntryStream, MAX_ENTRY, Replayed, Replayer};
 pub use template::Field;

@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::error::ImaError;
 use super::list::ImaList;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::pcr::ReplayedPcrs;
+use crate::pcr::{PcrIndex, ReplayedPcrs};
 
 /// What the kernel extends a bank with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -81,18 +81,57 @@ fn pad(algorithm: HashAlgorithm, sha1: &Digest) -> Digest {
 
 /// Replays a whole list: the values that its PCRs have if every entry of it was extended and nothing else.
 ///
-/// For showing and comparing; what a quote covers of a list, [`ImaList::measured`] says.
+/// For showing and comparing; what a quote covers of a list, [`ImaList::measured`] says. A list that does not fit the
+/// memory is replayed piece by piece with a [`Replayer`](super::Replayer).
 ///
 /// # Errors
 /// [`ImaError::Entry`] when an entry is malformed or its template hash does not hold.
 pub fn replay(list: &ImaList<'_>, banks: &[Bank]) -> Result<ReplayedPcrs, ImaError> {
-    let mut pcrs = ReplayedPcrs::new();
+    let mut registers = Registers::new(banks);
     for entry in list.entries() {
-        let entry = entry?;
-        let listed = entry.check_template_hash()?;
-        for bank in banks {
-            pcrs.extend(entry.pcr(), &bank.extend_value(&entry, &listed));
-        }
+        registers.extend(&entry?)?;
     }
-    Ok(pcrs)
+    Ok(registers.into_pcrs())
+}
+
+/// The PCRs of some banks while entries are replayed. A list extends one PCR, or very few: they are searched in order.
+#[derive(Debug, Clone)]
+pub(super) struct Registers {
+    banks: Vec<Bank>,
+    values: Vec<(PcrIndex, Vec<Digest>)>,
+}
+
+impl Registers {
+    pub(super) fn new(banks: &[Bank]) -> Self {
+        Self { banks: banks.to_vec(), values: Vec::new() }
+    }
+
+    /// Checks an entry's template hash and extends what it extends.
+    pub(super) fn extend(&mut self, entry: &Entry<'_>) -> Result<(), ImaError> {
+        let listed = entry.check_template_hash()?;
+        let index = match self.values.iter().position(|(pcr, _)| *pcr == entry.pcr()) {
+            Some(index) => index,
+            None => {
+                let start = self.banks.iter().map(|bank| entry.pcr().start(bank.algorithm)).collect();
+                self.values.push((entry.pcr(), start));
+                self.values.len().saturating_sub(1)
+            }
+        };
+        let values = self.values.get_mut(index).into_iter().flat_map(|(_, values)| values);
+        for (bank, value) in self.banks.iter().zip(values) {
+            // Register and value are of one bank, so there always is a next value.
+            if let Some(next) = value.extend(&bank.extend_value(entry, &listed)) {
+                *value = next;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_pcrs(self) -> ReplayedPcrs {
+        let mut pcrs = ReplayedPcrs::new();
+        for (pcr, values) in self.values {
+            values.into_iter().for_each(|value| pcrs.start_at(pcr, value));
+        }
+        pcrs
+    }
 }

@@ -107,6 +107,8 @@ impl fmt::Display for Field {
 
 /// The old template, the only one whose data has no lengths.
 pub(super) const LEGACY: &str = "ima";
+/// Bytes of its digest.
+pub(super) const LEGACY_DIGEST: usize = 20;
 /// Longest name in the old template (IMA_EVENT_NAME_LEN_MAX); it is hashed as one byte more.
 pub(super) const LEGACY_NAME_MAX: usize = 255;
 
@@ -171,19 +173,18 @@ impl Iterator for Fields<'_> {
 impl<'a> Template<'a> {
     /// The template called `name`, which is not authenticated by anything (threat i08).
     pub(super) fn named(name: &'a [u8]) -> Result<Self, EntryError> {
-        let known: &'static [Field] = match name {
-            b"ima-sig" => &SIG,
-            b"ima-ng" => &NG,
-            b"ima-buf" => &BUF,
-            b"ima-modsig" => &MODSIG,
-            b"ima-ngv2" => &NG_V2,
-            b"ima-sigv2" => &SIG_V2,
-            b"evm-sig" => &EVM_SIG,
-            b"ima" => &[Field::Digest, Field::Name],
+        let (name, fields): (&str, &[Field]) = match name {
+            b"ima-sig" => ("ima-sig", &SIG),
+            b"ima-ng" => ("ima-ng", &NG),
+            b"ima-buf" => ("ima-buf", &BUF),
+            b"ima-modsig" => ("ima-modsig", &MODSIG),
+            b"ima-ngv2" => ("ima-ngv2", &NG_V2),
+            b"ima-sigv2" => ("ima-sigv2", &SIG_V2),
+            b"evm-sig" => ("evm-sig", &EVM_SIG),
+            b"ima" => (LEGACY, &[Field::Digest, Field::Name]),
             _ => return Self::custom(name),
         };
-        let name = std::str::from_utf8(name).map_err(|_| EntryError::Template { name: shown(name) })?;
-        Ok(Self { name, fields: Fields::Known(known) })
+        Ok(Self { name, fields: Fields::Known(fields) })
     }
 
     fn custom(name: &'a [u8]) -> Result<Self, EntryError> {

@@ -1,11 +1,11 @@
 //! `hallmark ima`: Linux IMA measurement lists, for reading and replaying.
 
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use attest::HashAlgorithm;
-use attest::ima::{ImaList, ascii_to_binary, replay};
+use attest::ima::{self, Bank, ImaList, Replayer, ascii_to_binary};
 use attest::reference::path_text;
+use attest::{HashAlgorithm, ReplayedPcrs};
 use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +15,9 @@ use crate::commands::logs::MAX_IMA_LIST;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
+
+/// How much of a list is read at a time, in bytes.
+const PIECE: usize = 64 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -133,19 +136,43 @@ fn replay_file(file: &Path, banks: &[String]) -> Result<ReplayReport, Failure> {
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let bytes = read(file)?;
-    let pcrs = replay(&ImaList::new(&bytes), &banks).map_err(|error| named(file, &error))?;
-    Ok(ReplayReport::new(pcrs))
+    Ok(ReplayReport::new(replay(file, &banks)?))
+}
+
+/// Replays a binary list piece by piece, so that its length does not matter, and an ascii one as a whole.
+fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
+    let mut source = BufReader::with_capacity(PIECE, files::open(file)?);
+    let start = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
+    if is_ascii(start) {
+        let text = files::read_rest(source, file, MAX_IMA_LIST)?;
+        let list = ascii_to_binary(&text, HashAlgorithm::Sha1).map_err(|error| named(file, &error))?;
+        return ima::replay(&ImaList::new(&list), banks).map_err(|error| named(file, &error));
+    }
+    let mut replayer = Replayer::new(HashAlgorithm::Sha1, banks);
+    loop {
+        let piece = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
+        let read = piece.len();
+        if read == 0 {
+            let replayed = replayer.finish().map_err(|error| named(file, &error))?;
+            return Ok(replayed.pcrs);
+        }
+        replayer.push(piece).map_err(|error| named(file, &error))?;
+        source.consume(read);
+    }
 }
 
 /// Reads a list; the ascii form, which begins with a PCR number in decimal, becomes the binary one.
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = files::read(file, MAX_IMA_LIST)?;
-    if bytes.first().is_some_and(|first| first.is_ascii_digit() || *first == b' ') {
+    if is_ascii(&bytes) {
         let binary = ascii_to_binary(&bytes, HashAlgorithm::Sha1).map_err(|error| named(file, &error))?;
         return Ok(binary);
     }
     Ok(bytes)
+}
+
+fn is_ascii(start: &[u8]) -> bool {
+    start.first().is_some_and(|first| first.is_ascii_digit() || *first == b' ')
 }
 
 fn named(file: &Path, error: &attest::ima::ImaError) -> Failure {

@@ -139,3 +139,16 @@ pub(super) fn refused_entry(error: ImaError) -> (usize, usize, crate::ima::Entry
         other => panic!("{other}"),
     }
 }
+
+/// The list as a kernel of the other byte order would have written it, with template digests to fit.
+pub(super) fn big_endian(list: &[u8]) -> Vec<u8> {
+    let sized = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let entries = ImaList::new(list).entries().map(|entry| {
+        let entry = entry.unwrap();
+        let data: Vec<u8> = entry.fields().flat_map(|(_, field)| sized(field)).collect();
+        let digest = if entry.is_violation() { Digest::zero(SHA1) } else { SHA1.digest(&data) };
+        let pcr = u32::from(entry.pcr()).to_be_bytes();
+        [&pcr, digest.as_bytes(), &sized(entry.template().as_bytes()), &sized(&data)].concat()
+    });
+    entries.collect::<Vec<_>>().concat()
+}

@@ -5,3 +5,4 @@ mod boot_aggregate;
 mod build;
 mod fields;
 mod properties;
+mod stream;
