@@ -17,6 +17,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("certificates", schema_for!(commands::ca::CertificatesReport)),
         ("check", schema_for!(commands::check::CheckReport)),
         ("error", schema_for!(FailureReport)),
+        ("eventlog-diff", schema_for!(commands::eventlog::DiffReport)),
+        ("eventlog-explain", schema_for!(commands::eventlog::ExplainReport)),
         ("eventlog-show", schema_for!(commands::eventlog::ShowReport)),
         ("ima-show", schema_for!(commands::ima::ShowReport)),
         ("key-generate", schema_for!(commands::key::KeyReport)),

@@ -1,5 +1,9 @@
 //! `hallmark eventlog`: TCG event logs, for reading and replaying.
 
+mod diff;
+mod explain;
+mod inputs;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +17,9 @@ use crate::commands::logs::MAX_EVENT_LOG;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
+pub(crate) use diff::DiffReport;
+pub(crate) use explain::ExplainReport;
+use inputs::{LogFiles, OtherLogs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -28,7 +35,24 @@ pub(crate) enum Command {
         /// Only events of this PCR
         #[arg(long, value_name = "INDEX")]
         pcr: Option<u8>,
+        /// As `hallmark eventlog explain`: how this PCR came to its value
+        #[arg(long, value_name = "PCR", conflicts_with_all = ["pcr", "diff"])]
+        explain: Option<u32>,
+        /// As `hallmark eventlog diff`: what changed from FILE to this log
+        #[arg(long, value_name = "AFTER", conflicts_with = "pcr")]
+        diff: Option<PathBuf>,
     },
+    /// How a PCR came to its value, step by step, and why that is not the TPM's
+    #[command(
+        after_help = "Examples:\n  hallmark eventlog explain /sys/kernel/security/tpm0/binary_bios_measurements --pcr 7\n  \
+        hallmark eventlog explain log.bin --pcr 11 --systemd-log tpm2-measure.log --quoted \"$(cat pcr11.hex)\"\n\n\
+        `bound` means that the digest covers the text shown; `hint` that it does not, so that anybody could have written it."
+    )]
+    Explain(explain::Args),
+    /// What changed between two boots, in words
+    #[command(after_help = "Example:\n  hallmark eventlog diff yesterday.bin today.bin\n\n\
+        Digests say that something changed; what it was is read from the logs, which nothing verifies here.")]
+    Diff(diff::Args),
     /// The PCR values that the log leads to, in every bank
     #[command(
         after_help = "Example:\n  hallmark eventlog replay /sys/kernel/security/tpm0/binary_bios_measurements --format json"
@@ -37,6 +61,8 @@ pub(crate) enum Command {
         /// The log, in the firmware's binary form; - for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        #[command(flatten)]
+        others: OtherLogs,
     },
 }
 
@@ -98,10 +124,19 @@ impl Report for ReplayReport {
 
 pub(crate) fn run(command: Command, format: Format) -> Result<Exit, Failure> {
     match command {
-        Command::Show { file, pcr } => output::print(&show(&file, pcr)?, format),
-        Command::Replay { file } => {
-            let bytes = files::read(&file, MAX_EVENT_LOG)?;
-            output::print(&ReplayReport::new(parse(&bytes, &file)?.replay()), format)
+        Command::Show { file, explain: Some(pcr), .. } => {
+            output::print(&explain::report(&file, &OtherLogs::default(), pcr, None, None)?, format)
+        }
+        Command::Show { file, diff: Some(after), .. } => {
+            let none = OtherLogs::default();
+            output::print(&diff::report((&file, &none), (&after, &none), None)?, format)
+        }
+        Command::Show { file, pcr, .. } => output::print(&show(&file, pcr)?, format),
+        Command::Explain(args) => output::print(&explain::run(&args)?, format),
+        Command::Diff(args) => output::print(&diff::run(&args)?, format),
+        Command::Replay { file, others } => {
+            let files = LogFiles::read(&file, &others)?;
+            output::print(&ReplayReport::new(files.logs()?.replay()), format)
         }
     }
 }

@@ -14,12 +14,12 @@ use serde::Serialize;
 
 pub use cause::Cause;
 
-use super::describe::describe;
+use super::logged::Logged;
 use super::logs::{BootLogs, LogSource};
 use super::measured::{MeasuredBoot, PcrVerdict};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
-use search::{Item, Search};
+use search::Search;
 
 /// The most extends that one diagnosis computes, so that an endless log costs no more than some hundredths of a second.
 pub const MAX_HASHES: u32 = 65_536;
@@ -75,7 +75,7 @@ impl std::fmt::Display for Diagnosis {
 #[must_use]
 pub fn diagnose(logs: &BootLogs<'_>, pcr: PcrIndex, quoted: &Digest) -> Option<Diagnosis> {
     let bank = quoted.algorithm();
-    let items = Item::all(logs, pcr);
+    let items = Logged::all(logs, pcr);
     let mut search = Search::new(logs, pcr, quoted, &items);
     if search.replays() {
         return None;
@@ -85,7 +85,7 @@ pub fn diagnose(logs: &BootLogs<'_>, pcr: PcrIndex, quoted: &Digest) -> Option<D
     Some(Diagnosis {
         events: u32::try_from(events).unwrap_or(u32::MAX),
         cause,
-        contradiction: items.iter().find(|item| item.contradicts(bank)).map(Item::place),
+        contradiction: items.iter().find(|item| item.contradicts(bank)).map(Logged::place),
         ended_early: search.is_exhausted(),
     })
 }
@@ -111,16 +111,8 @@ impl MeasuredBoot<'_> {
         pcr: PcrIndex,
         is_known: impl Fn(&Digest) -> bool,
     ) -> Option<EventPlace> {
-        let items = Item::all(self.unverified_logs(), pcr);
-        let unknown = |item: &&Item<'_, '_>| item.digest(bank).is_some_and(|digest| !is_known(&digest));
-        items.iter().find(unknown).map(Item::place)
-    }
-}
-
-/// What an event or record says, for people.
-fn says(item: &Item<'_, '_>) -> String {
-    match item {
-        Item::Event { event, .. } => format!("{}: {}", event.event_type(), describe(event)),
-        Item::Record { record, .. } => crate::cel::describe(record),
+        let items = Logged::all(self.unverified_logs(), pcr);
+        let unknown = |item: &&Logged<'_, '_>| item.digest(bank).is_some_and(|digest| !is_known(&digest));
+        items.iter().find(unknown).map(Logged::place)
     }
 }

@@ -1,12 +1,9 @@
 //! The bounded search: cheap changes first, each with what is left of the hashes.
 
 use super::super::action;
-use super::super::binding::{Binding, Hint};
-use super::super::event::Event;
-use super::super::event_type::EventType;
-use super::super::logs::{BootLogs, LogSource};
-use super::{Cause, EventPlace, MAX_HASHES, says};
-use crate::cel::Record;
+use super::super::logged::Logged;
+use super::super::logs::BootLogs;
+use super::{Cause, MAX_HASHES};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
@@ -23,73 +20,6 @@ const LAST: [(&str, &[u8]); 7] = [
 /// How many of them are tried one after another.
 const MOST_MISSING: usize = 4;
 
-/// An event of the PCR, from whichever log.
-pub(super) enum Item<'m, 'a> {
-    Event { source: LogSource, event: Event<'a> },
-    Record { log: usize, index: usize, record: &'m Record<'a> },
-}
-
-impl<'m, 'a> Item<'m, 'a> {
-    /// What the logs say was extended into `pcr`, in order.
-    pub(super) fn all(logs: &'m BootLogs<'a>, pcr: PcrIndex) -> Vec<Self> {
-        let events = logs.events().filter(|event| event.is_extended() && event.pcr() == Some(pcr));
-        let events = events.map(|event| Self::Event { source: logs.source_of(&event), event });
-        let records = logs.records().into_iter().filter(|place| place.record.pcr() == Some(pcr));
-        let records =
-            records.map(|place| Self::Record { log: place.log, index: place.index, record: place.record });
-        events.chain(records).collect()
-    }
-
-    pub(super) fn digest(&self, bank: HashAlgorithm) -> Option<Digest> {
-        match self {
-            Self::Event { event, .. } => event.digest(bank),
-            Self::Record { record, .. } => record.digest(bank).copied(),
-        }
-    }
-
-    pub(super) fn place(&self) -> EventPlace {
-        let (source, event) = match self {
-            Self::Event { source, event } => (*source, event.index()),
-            Self::Record { log, index, .. } => {
-                (LogSource::Measurements(*log), u32::try_from(*index).unwrap_or(u32::MAX))
-            }
-        };
-        EventPlace { source, event, says: says(self) }
-    }
-
-    /// Whether the type asks for a digest of the data, and the digest is another.
-    pub(super) fn contradicts(&self, bank: HashAlgorithm) -> bool {
-        // An EV_IPL and a tag may be the name of something that is hashed itself.
-        let named = |event: &Event<'_>| matches!(event.event_type(), EventType::Ipl | EventType::EventTag);
-        match self {
-            Self::Event { event, .. } => {
-                !named(event) && event.binding(bank) == Binding::Hint(Hint::DigestDiffers)
-            }
-            Self::Record { .. } => false,
-        }
-    }
-
-    /// What the digest would be if it were of the data, by the rules of the types.
-    fn recomputed(&self, bank: HashAlgorithm) -> Vec<Digest> {
-        match self {
-            Self::Event { event, .. } => {
-                let data = event.data();
-                let text = data.strip_suffix(&[0]).unwrap_or(data);
-                let content = match event.typed() {
-                    Ok(super::super::EventData::Variable(variable)) => variable.content(),
-                    _ => data,
-                };
-                let mut candidates: Vec<_> = [data, text, content].map(|bytes| bank.digest(bytes)).into();
-                candidates.dedup();
-                candidates
-            }
-            Self::Record { record, .. } => {
-                record.text().map(|text| bank.digest(text.as_bytes())).into_iter().collect()
-            }
-        }
-    }
-}
-
 /// A search for one PCR in one bank.
 pub(super) struct Search<'s, 'm, 'a> {
     logs: &'s BootLogs<'a>,
@@ -97,8 +27,8 @@ pub(super) struct Search<'s, 'm, 'a> {
     quoted: &'s Digest,
     bank: HashAlgorithm,
     /// Events of this bank only.
-    items: Vec<(&'s Item<'m, 'a>, Digest)>,
-    all: &'s [Item<'m, 'a>],
+    items: Vec<(&'s Logged<'m, 'a>, Digest)>,
+    all: &'s [Logged<'m, 'a>],
     /// The value after 0, 1, … of the items.
     values: Vec<Digest>,
     /// What is left of this stage's hashes, and whether a stage has used up its own.
@@ -114,7 +44,7 @@ impl<'s, 'm, 'a> Search<'s, 'm, 'a> {
         logs: &'s BootLogs<'a>,
         pcr: PcrIndex,
         quoted: &'s Digest,
-        all: &'s [Item<'m, 'a>],
+        all: &'s [Logged<'m, 'a>],
     ) -> Self {
         let bank = quoted.algorithm();
         let items: Vec<_> = all.iter().filter_map(|item| Some((item, item.digest(bank)?))).collect();
@@ -130,7 +60,7 @@ impl<'s, 'm, 'a> Search<'s, 'm, 'a> {
     /// Whether there is nothing to look for. Records after the quoted value are no fault; see
     /// [`measured_logs`](super::super::measured::measured_logs).
     pub(super) fn replays(&self) -> bool {
-        let firmware = self.items.iter().filter(|(item, _)| matches!(item, Item::Event { .. })).count();
+        let firmware = self.items.iter().filter(|(item, _)| matches!(item, Logged::Event { .. })).count();
         let matched = self.values.iter().position(|value| value == self.quoted);
         matched.is_some_and(|at| at == self.items.len() || (at >= firmware && at > 0))
     }

@@ -1,0 +1,106 @@
+//! `hallmark eventlog explain`: how a PCR came to its value.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attest::eventlog::{Explanation, explain};
+use attest::{Digest, PcrIndex};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::inputs::{LogFiles, OtherLogs, bank};
+use crate::failure::Failure;
+use crate::output::{BAD, BOLD, DIM, GOOD, Page, Report};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The log, in the firmware's binary form; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The PCR, 0 to 23
+    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u32).range(0..24))]
+    pcr: u32,
+    /// The bank [default: sha256 where the log has it]
+    #[arg(long, value_name = "BANK")]
+    bank: Option<String>,
+    #[command(flatten)]
+    others: OtherLogs,
+    /// The value that the TPM has, in hex: tells why the log does not lead there
+    #[arg(long, value_name = "HEX")]
+    quoted: Option<String>,
+}
+
+/// How a PCR came to its value, by what its logs say.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExplainReport {
+    /// The PCR, its start value, the events with the value after each, and a diagnosis. Nothing is verified.
+    #[serde(flatten)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    explanation: Explanation,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExplainReport, Failure> {
+    report(&args.file, &args.others, args.pcr, args.bank.as_deref(), args.quoted.as_deref())
+}
+
+pub(crate) fn report(
+    file: &Path,
+    others: &OtherLogs,
+    pcr: u32,
+    asked: Option<&str>,
+    quoted: Option<&str>,
+) -> Result<ExplainReport, Failure> {
+    let pcr = PcrIndex::new(pcr)
+        .ok_or_else(|| Failure::usage(format!("PCR {pcr} does not exist, expected 0 to 23")))?;
+    let files = LogFiles::read(file, others)?;
+    let logs = files.logs()?;
+    let bank = bank(asked, &logs.banks())?;
+    let quoted = quoted
+        .map(|text| {
+            Digest::from_hex(bank, text).ok_or_else(|| {
+                let digits = bank.len().saturating_mul(2);
+                Failure::usage(format!(
+                    "--quoted {text}: expected {digits} hexadecimal digits, for bank {bank}"
+                ))
+            })
+        })
+        .transpose()?;
+    Ok(ExplainReport { explanation: explain(&logs, bank, pcr, quoted) })
+}
+
+impl Report for ExplainReport {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let Explanation { pcr, start, start_reason, steps, value, .. } = &self.explanation;
+        let bank = start.algorithm();
+        page.styled(
+            BOLD,
+            format_args!("PCR {pcr} ({bank}): {} events; not verified against any quote", steps.len()),
+        )?;
+        page.line(format_args!("start  {}  {start_reason}", start.to_hex()))?;
+        for step in steps {
+            page.line(format_args!("#{:<4} {}  [{}; {}]", step.event, step.says, step.binding, step.source))?;
+            page.line(format_args!("       {DIM}extend {}{DIM:#}", step.digest.to_hex()))?;
+            page.line(format_args!("     = {}", step.value.to_hex()))?;
+        }
+        page.line(format_args!("end    {}", value.to_hex()))?;
+        self.compare(page)
+    }
+}
+
+impl ExplainReport {
+    fn compare(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let Explanation { quoted, diagnosis, steps, .. } = &self.explanation;
+        let Some(quoted) = quoted else { return Ok(()) };
+        page.line(format_args!("quoted {}", quoted.to_hex()))?;
+        match (diagnosis, self.explanation.reached_after) {
+            (Some(diagnosis), _) => page.styled(BAD, format_args!("differs: {diagnosis}")),
+            (None, Some(reached)) if usize::try_from(reached).is_ok_and(|reached| reached < steps.len()) => {
+                page.styled(
+                    GOOD,
+                    format_args!("matches after {reached} events; the rest was measured after the quote"),
+                )
+            }
+            (None, _) => page.styled(GOOD, "matches"),
+        }
+    }
+}
