@@ -1,7 +1,7 @@
 //! `hallmark eventlog`: TCG event logs, for reading and replaying.
 
-mod diff;
-mod explain;
+pub(crate) mod diff;
+pub(crate) mod explain;
 mod inputs;
 
 use std::io;
@@ -17,8 +17,6 @@ use crate::commands::logs::MAX_EVENT_LOG;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
-pub(crate) use diff::DiffReport;
-pub(crate) use explain::ExplainReport;
 use inputs::{LogFiles, OtherLogs};
 
 #[derive(Debug, Subcommand)]

@@ -49,6 +49,7 @@ fn plain(group: &Group<'_, '_>) -> String {
         (1, 0) => format!("{role} removed"),
         (removed, 0) => format!("{role} removed ({removed} events)"),
         (before, after) if before == after => format!("{role} changed"),
+        (1, after) => format!("{role} changed (1 event before, {after} after)"),
         (before, after) => format!("{role} changed ({before} events before, {after} after)"),
     }
 }
@@ -62,8 +63,8 @@ fn event_of<'e, 'a>(item: &'e Logged<'_, 'a>) -> Option<&'e Event<'a>> {
 
 fn command_line(group: &Group<'_, '_>) -> Vec<String> {
     let text = |events: &[(crate::PcrIndex, Logged<'_, '_>)]| -> Vec<String> {
-        let texts = events.iter().filter_map(|(_, item)| kernel_arguments(event_of(item)?));
-        texts.last().map(|text| text.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+        let mut texts = events.iter().rev().filter_map(|(_, item)| kernel_arguments(event_of(item)?));
+        texts.next().map(|text| text.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
     };
     let (old, new) = (text(&group.before), text(&group.after));
     if old.is_empty() || new.is_empty() {
@@ -209,13 +210,21 @@ fn system(before: &[ChangedEvent], after: &[ChangedEvent]) -> Vec<String> {
 }
 
 fn steps(before: &[ChangedEvent], after: &[ChangedEvent]) -> Vec<String> {
-    let told = |mark: char, events: &[ChangedEvent]| -> Vec<String> {
-        let text = |event: &ChangedEvent| event.says.split_once(": ").map(|(_, text)| text.to_owned());
-        events
-            .iter()
-            .take(MAX_WORDS)
-            .map(|event| format!("boot step {mark} {}", text(event).unwrap_or_default()))
-            .collect()
-    };
-    [told('-', before), told('+', after)].concat()
+    [counted('-', before), counted('+', after)].concat()
+}
+
+/// The steps of one side, each once and with its number.
+fn counted(mark: char, events: &[ChangedEvent]) -> Vec<String> {
+    let mut steps: Vec<(&str, u32)> = Vec::new();
+    for text in events.iter().filter_map(|event| event.says.split_once(": ")).map(|(_, text)| text) {
+        match steps.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => steps.push((text, 1)),
+        }
+    }
+    let told = steps.into_iter().take(MAX_WORDS).map(|(text, count)| match count {
+        1 => format!("boot step {mark}{text}"),
+        count => format!("boot step {mark}{text} ({count} times)"),
+    });
+    told.collect()
 }

@@ -92,3 +92,29 @@ fn line(page: &mut Page<'_>, mark: char, event: &ChangedEvent) -> io::Result<()>
     let head = digest.get(..12).unwrap_or_default();
     page.line(format_args!("  {mark} #{number} PCR {pcr} {says}  {head}…  [{source}]"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(before: &str, after: &str) -> Vec<String> {
+        let log = |name: &str| {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../tpm-sim-tests/vectors")
+                .join(name)
+                .join("eventlog.bin")
+        };
+        let none = OtherLogs::default();
+        let told = report((&log(before), &none), (&log(after), &none), None).unwrap();
+        told.diff.changes.into_iter().flat_map(|change| change.what).collect()
+    }
+
+    #[test]
+    fn recorded_boots_differ_in_words() {
+        assert_eq!(changes("q35-sha256", "q35-cmdline"), ["command line changed"]);
+        assert_eq!(changes("q35-sha256", "q35-multibank"), Vec::<String>::new());
+        let told = changes("q35-sha256", "q35-secureboot-uki");
+        assert!(told.contains(&"secure boot: off -> on".to_owned()), "{told:?}");
+        assert!(told.contains(&"db has 1 more entry (1 in all)".to_owned()), "{told:?}");
+    }
+}

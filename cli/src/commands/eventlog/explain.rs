@@ -104,3 +104,48 @@ impl ExplainReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tpm-sim-tests/vectors").join(name)
+    }
+
+    fn quoted(name: &str, pcr: u32) -> String {
+        let pcrs = std::fs::read_to_string(vector(name).join("pcrs.txt")).unwrap();
+        let line = pcrs.lines().find_map(|line| line.strip_prefix(&format!("sha256 {pcr} ")));
+        line.unwrap().to_lowercase()
+    }
+
+    fn said(log: &str, truth: &str, pcr: u32) -> serde_json::Value {
+        let file = vector(log).join("eventlog.bin");
+        let found = report(&file, &OtherLogs::default(), pcr, None, Some(&quoted(truth, pcr))).unwrap();
+        serde_json::to_value(&found).unwrap()
+    }
+
+    #[test]
+    fn a_recorded_boot_explains_its_own_values() {
+        for pcr in 0..8 {
+            let said = said("q35-secureboot-uki", "q35-secureboot-uki", pcr);
+            assert_eq!((&said["diagnosis"], &said["value"]), (&serde_json::Value::Null, &said["quoted"]));
+        }
+    }
+
+    #[test]
+    fn e01_the_value_of_another_boot_is_diagnosed() {
+        let said = said("q35-sha256", "q35-cmdline", 9);
+        assert_eq!(said["diagnosis"]["cause"], "unknown");
+        assert_eq!(said["steps"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn values_and_banks_that_can_not_be_are_wrong_usage() {
+        let file = vector("q35-sha256").join("eventlog.bin");
+        let none = OtherLogs::default();
+        let exit = |bank, quoted| report(&file, &none, 7, bank, quoted).unwrap_err().exit;
+        assert_eq!(exit(Some("sha384"), None), crate::failure::Exit::Usage);
+        assert_eq!(exit(None, Some("abcd")), crate::failure::Exit::Usage);
+    }
+}
