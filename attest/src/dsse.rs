@@ -152,6 +152,14 @@ pub fn verify(envelope: &[u8], payload_type: &str, keys: &[DocumentKey]) -> Resu
     })
 }
 
+/// The type that an envelope claims: to choose how to verify it, which then checks it.
+///
+/// # Errors
+/// [`DsseError::Malformed`].
+pub fn unverified_type(envelope: &[u8]) -> Result<String, DsseError> {
+    Ok(parse(envelope)?.payload_type)
+}
+
 /// The payload of an envelope whose signature nobody has checked: for showing, never for judging.
 ///
 /// # Errors

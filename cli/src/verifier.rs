@@ -9,7 +9,7 @@ use attest::appraise::Appraiser;
 use attest::challenge::{Challenge, Nonce};
 use attest::dsse::DocumentKey;
 use attest::policy::Policy;
-use attest::reference::TrustedReference;
+use attest::reference::{FileSet, FileSets, Period, Standing, TrustedReference, TrustedWithdrawal};
 use jiff::{SignedDuration, Timestamp};
 use pki::chain::{DeviceRoots, RevokedCertificates};
 
@@ -53,10 +53,10 @@ impl Verifier {
         let keys = read(&policy.trust.reference_keys)?;
         let revoked = read(&policy.trust.revoked)?;
         let references = read(&policy.boot.references)?;
+        let file_sets = read(&policy.boot.file_sets)?;
+        let withdrawn = read(&policy.boot.withdrawn)?;
         let keys = all(&keys, |key| DocumentKey::from_pem(key.text()?).map_err(|error| key.refused(&error)))?;
-        let references = all(&references, |reference| {
-            TrustedReference::verify(&reference.bytes, &keys, now).map_err(|error| reference.refused(&error))
-        })?;
+        let references = trusted_references(&references, &file_sets, &withdrawn, &keys, now)?;
         let revoked = all(&revoked, |list| {
             RevokedCertificates::from_text(list.text()?).map_err(|error| list.refused(&error))
         })?;
@@ -86,6 +86,44 @@ impl Verifier {
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
+}
+
+/// The references of a policy with their file sets, and with what was withdrawn. One that has ended is kept, so that a
+/// device which runs it can be told so; but one that counts there must be.
+fn trusted_references(
+    references: &[Input],
+    file_sets: &[Input],
+    withdrawn: &[Input],
+    keys: &[DocumentKey],
+    now: Timestamp,
+) -> Result<Vec<TrustedReference>, Failure> {
+    let mut sets = FileSets::default();
+    for input in file_sets {
+        let name = FileSet::open(input.bytes.as_slice()).map_err(|error| input.refused(&error))?.name();
+        sets.add(input.bytes.as_slice(), &name).map_err(|error| input.refused(&error))?;
+    }
+    let withdrawals = all(withdrawn, |input| {
+        TrustedWithdrawal::verify(&input.bytes, keys).map_err(|error| input.refused(&error))
+    })?;
+    let verify = |input: &Input, since| {
+        TrustedReference::verify_all(&input.bytes, keys, since).map_err(|error| input.refused(&error))
+    };
+    let mut trusted = Vec::new();
+    for input in references {
+        for reference in verify(input, Timestamp::MIN)? {
+            let reference = reference.with_file_sets(&sets).map_err(|error| input.refused(&error))?;
+            trusted.push(withdrawals.iter().fold(reference, TrustedReference::withdrawn_by));
+        }
+    }
+    let counts = |reference: &TrustedReference| {
+        !matches!(reference.standing(Period::at(now)), Standing::Expired { .. })
+    };
+    if !trusted.iter().any(counts) {
+        for input in references {
+            verify(input, now)?;
+        }
+    }
+    Ok(trusted)
 }
 
 /// A file that the policy names.

@@ -1,13 +1,16 @@
 //! The measured boot against the policy and the reference values.
 
+use jiff::Timestamp;
+
 use super::claims;
+use super::release::{self, Judged, Releases};
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
-use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot, describe};
+use crate::digest::HashAlgorithm;
+use crate::eventlog::{ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot};
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, Policy};
 use crate::quote::VerifiedQuote;
-use crate::reference::{ReferenceValues, TrustedReference};
+use crate::reference::TrustedReference;
 
 /// Judges the boot and returns the references that it matches.
 pub(super) fn judge<'r>(
@@ -15,8 +18,9 @@ pub(super) fn judge<'r>(
     references: &'r [TrustedReference],
     quote: &VerifiedQuote,
     boot: Option<&MeasuredBoot<'_>>,
+    now: Timestamp,
     outcome: &mut Outcome,
-) -> Vec<&'r ReferenceValues> {
+) -> Releases<'r> {
     let bank = policy.quote.bank;
     let judged: Vec<_> = policy.quote.pcrs.iter().copied().filter(|pcr| *pcr != PcrIndex::IMA).collect();
     for pcr in &judged {
@@ -27,14 +31,15 @@ pub(super) fn judge<'r>(
     if !judged.iter().any(|pcr| boot.is_some_and(|boot| boot.matches(bank, *pcr))) {
         outcome.reasons.push(nothing_measured(bank));
     }
-    let matching = match_references(bank, &judged, references, quote, boot, outcome);
-    list_claims(policy, &matching, quote, boot, outcome);
+    let shown = Judged { bank, pcrs: &judged, quote, boot };
+    let releases = release::find(policy, references, &shown, now, outcome);
+    list_claims(policy, releases.matching(), &shown, outcome);
     if let Some(boot) = boot {
         judge_facts(policy, &judged, boot, outcome);
     } else if policy.boot.secure_boot == Demand::Require {
         outcome.reasons.push(secure_boot_reason("there is no event log"));
     }
-    matching
+    releases
 }
 
 /// Why the events do not explain a judged PCR; `None` when they do (threats e01, e15).
@@ -101,82 +106,20 @@ fn nothing_measured(bank: HashAlgorithm) -> Reason {
     }
 }
 
-/// The references whose values all judged PCRs have. Without one, the nearest is told apart from the device.
-fn match_references<'r>(
-    bank: HashAlgorithm,
-    judged: &[PcrIndex],
-    references: &'r [TrustedReference],
-    quote: &VerifiedQuote,
-    boot: Option<&MeasuredBoot<'_>>,
-    outcome: &mut Outcome,
-) -> Vec<&'r ReferenceValues> {
-    let differing = |values: &ReferenceValues| -> Vec<PcrIndex> {
-        judged.iter().copied().filter(|pcr| values.pcrs.get(pcr) != quote.value(bank, *pcr)).collect()
-    };
-    let values = || references.iter().map(TrustedReference::values);
-    let matching: Vec<_> =
-        values().filter(|values| values.bank == bank && differing(values).is_empty()).collect();
-    if !matching.is_empty() {
-        let names: Vec<_> =
-            matching.iter().map(|values| format!("{} {}", values.product, values.release)).collect();
-        outcome.claims.release = Some(names.join(" or "));
-        return matching;
-    }
-    let nearest = values().filter(|values| values.bank == bank).min_by_key(|values| differing(values).len());
-    let Some(nearest) = nearest else {
-        outcome.reasons.push(Reason {
-            id: "reference",
-            what: "there are no reference values for the judged bank".to_owned(),
-            place: "policy".to_owned(),
-            expected: format!("reference values of bank {bank}"),
-            found: "none".to_owned(),
-        });
-        return matching;
-    };
-    for pcr in differing(nearest) {
-        let unknown = boot.and_then(|boot| first_unknown_event(boot, bank, pcr, nearest));
-        let release = format!("{} {}", nearest.product, nearest.release);
-        outcome.reasons.push(Reason {
-            id: "reference",
-            what: unknown.map_or_else(
-                || format!("no reference has its value; the nearest is {release}"),
-                |event| format!("{event} is in no event of the nearest reference, {release}"),
-            ),
-            place: format!("PCR {pcr} ({bank})"),
-            expected: nearest.pcrs.get(&pcr).map_or_else(|| "no recorded value".to_owned(), Digest::to_hex),
-            found: quote.value(bank, pcr).map_or_else(String::new, Digest::to_hex),
-        });
-    }
-    matching
-}
-
-fn first_unknown_event(
-    boot: &MeasuredBoot<'_>,
-    bank: HashAlgorithm,
-    pcr: PcrIndex,
-    nearest: &ReferenceValues,
-) -> Option<String> {
-    let known =
-        |digest: &Digest| nearest.events.iter().any(|event| event.pcr == pcr && event.digest == *digest);
-    let measured = boot.events_of(bank, pcr)?.find(|measured| !known(measured.digest()))?;
-    let event = measured.event();
-    Some(format!("event {} ({}: {})", event.index(), event.event_type(), describe(event)))
-}
-
 fn list_claims(
     policy: &Policy,
-    matching: &[&ReferenceValues],
-    quote: &VerifiedQuote,
-    boot: Option<&MeasuredBoot<'_>>,
+    matching: &[&TrustedReference],
+    shown: &Judged<'_, '_>,
     outcome: &mut Outcome,
 ) {
-    outcome.claims.pcrs = quote
+    outcome.claims.pcrs = shown
+        .quote
         .values()
         .map(|(pcr, value)| {
             let bank = value.algorithm();
             let judged = bank == policy.quote.bank && policy.quote.pcrs.contains(&pcr);
-            let verdict = boot.and_then(|boot| boot.verdict(bank, pcr));
-            let known = judged && matching.iter().any(|values| values.pcrs.get(&pcr) == Some(value));
+            let verdict = shown.boot.and_then(|boot| boot.verdict(bank, pcr));
+            let known = judged && matching.iter().any(|reference| shown.fits(reference.values(), pcr));
             let standing = match verdict {
                 Some(PcrVerdict::Differs { .. }) => PcrStanding::Differs,
                 Some(PcrVerdict::Matches { .. }) if known => PcrStanding::Known,

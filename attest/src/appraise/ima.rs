@@ -1,11 +1,12 @@
 //! The IMA list against the policy and the reference that the boot matched.
 
+use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
 use crate::ima::{Entry, ImaList, ImaOptions, MeasuredFiles};
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
 use crate::quote::VerifiedQuote;
-use crate::reference::{ReferenceValues, path_text};
+use crate::reference::{FileKey, Knowledge, path_text};
 
 /// How many files a report names; the rest is counted.
 const NAMED_FILES: usize = 10;
@@ -13,7 +14,7 @@ const NAMED_FILES: usize = 10;
 /// Judges the list, where the policy asks for one.
 pub(super) fn judge(
     policy: &Policy,
-    matching: &[&ReferenceValues],
+    releases: &Releases<'_>,
     quote: &VerifiedQuote,
     list: Option<&[u8]>,
     outcome: &mut Outcome,
@@ -36,7 +37,7 @@ pub(super) fn judge(
     };
     let options = ImaOptions::new(policy.quote.bank);
     match ImaList::new(list).measured(quote, &options) {
-        Ok(files) => judge_files(rules, matching, &files, policy, outcome),
+        Ok(files) => judge_files(rules, releases, &files, policy, outcome),
         Err(error) => outcome.reasons.push(Reason {
             id: error.threat(),
             what: error.to_string().trim_start_matches("IMA list: ").to_owned(),
@@ -63,12 +64,12 @@ fn unexplained_without_list(policy: &Policy, quote: &VerifiedQuote) -> Option<Re
 
 fn judge_files(
     rules: &ImaRules,
-    matching: &[&ReferenceValues],
+    releases: &Releases<'_>,
     files: &MeasuredFiles<'_>,
     policy: &Policy,
     outcome: &mut Outcome,
 ) {
-    let unknown: Vec<_> = files.files().filter(|entry| !is_known(entry, matching)).collect();
+    let unknown: Vec<_> = files.files().filter(|entry| !is_known(rules, entry, releases)).collect();
     outcome.claims.ima = Some(ImaClaims {
         attested: files.attested(),
         not_yet_attested: files.not_yet_attested(),
@@ -82,7 +83,7 @@ fn judge_files(
         }
     }
     for entry in unknown.iter().take(NAMED_FILES) {
-        report(rules.unknown_files, unknown_file(entry, matching), outcome);
+        report(rules.unknown_files, unknown_file(rules, entry, releases), outcome);
     }
     if let Some(more) = unknown.len().checked_sub(NAMED_FILES).filter(|more| *more > 0) {
         outcome.notes.push(format!("{more} more files that no reference knows"));
@@ -102,29 +103,29 @@ fn judge_files(
     }
 }
 
-/// A file is known when a matching reference has its digest, kind and algorithm under its very path (threats i12, i14).
-/// Releases that share a boot are told apart by nothing but their files, so all that match the boot count together.
-fn is_known(entry: &Entry<'_>, matching: &[&ReferenceValues]) -> bool {
-    let path = path_text(entry.path());
-    let digest = entry.file_digest().to_string();
-    matching
-        .iter()
-        .filter_map(|reference| reference.files.get(&path))
-        .any(|digests| digests.contains(&digest))
+/// A file is known when a release that counts has its digest, kind and algorithm under its very path (threats i12, i14).
+fn is_known(rules: &ImaRules, entry: &Entry<'_>, releases: &Releases<'_>) -> bool {
+    let known = releases.knowledge(rules.releases, entry.path(), &FileKey::from(&entry.file_digest()));
+    known == Knowledge::Known
 }
 
-fn unknown_file(entry: &Entry<'_>, matching: &[&ReferenceValues]) -> Reason {
+fn unknown_file(rules: &ImaRules, entry: &Entry<'_>, releases: &Releases<'_>) -> Reason {
     let path = path_text(entry.path());
-    let known = matching.iter().find_map(|reference| reference.files.get(&path));
+    let digest = entry.file_digest();
+    let known = releases.expected(rules.releases, entry.path());
     Reason {
         id: "i12",
-        what: match known {
-            Some(_) => format!("{path} has another content than in any reference"),
-            None => format!("{path} is a file that no reference knows"),
+        what: match releases.knowledge(rules.releases, entry.path(), &FileKey::from(&digest)) {
+            Knowledge::Withdrawn { at } => format!("{path} is of a release that was withdrawn at {at}"),
+            Knowledge::Expired { at } => format!("{path} is of a release that ended at {at}"),
+            Knowledge::Known | Knowledge::Unknown if !known.is_empty() => {
+                format!("{path} has another content than in any reference")
+            }
+            Knowledge::Known | Knowledge::Unknown => format!("{path} is a file that no reference knows"),
         },
         place: format!("IMA list, entry {}", entry.number()),
-        expected: known.map_or_else(String::new, |digests| digests.join(" or ")),
-        found: entry.file_digest().to_string(),
+        expected: known.join(" or "),
+        found: digest.to_string(),
     }
 }
 

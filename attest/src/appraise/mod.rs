@@ -7,6 +7,7 @@ mod boot;
 mod claims;
 mod endorsement;
 mod ima;
+mod release;
 
 use std::borrow::Cow;
 
@@ -98,11 +99,11 @@ impl<'a> Appraiser<'a> {
         let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;
         let boot = log
             .map(|log| measured_logs(BootLogs::new(Some(log)), |bank, pcr| quote.value(bank, pcr).copied()));
-        let matching = boot::judge(self.policy, self.references, &quote, boot.as_ref(), outcome);
+        let releases = boot::judge(self.policy, self.references, &quote, boot.as_ref(), now, outcome);
         // Without rules for it no list is looked at, and none is inflated.
         let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
-        ima::judge(self.policy, &matching, &quote, list.as_deref(), outcome);
+        ima::judge(self.policy, &releases, &quote, list.as_deref(), outcome);
         refuse_unexplained(outcome);
         Ok(())
     }

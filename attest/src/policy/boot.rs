@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fault::Findings;
-use super::reaction::Demand;
+use super::reaction::{Demand, Reaction};
 
 /// Rules for the measured boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,15 @@ use super::reaction::Demand;
 pub struct BootRules {
     /// Signed reference values; a device must match one of them.
     pub references: Vec<String>,
+    /// Files of file sets that the references name.
+    #[serde(default)]
+    pub file_sets: Vec<String>,
+    /// Signed withdrawals of releases.
+    #[serde(default)]
+    pub withdrawn: Vec<String>,
+    /// A device that booted a withdrawn release.
+    #[serde(default = "Reaction::refuse")]
+    pub withdrawn_release: Reaction,
     /// Whether secure boot has to be on.
     #[serde(default = "Demand::optional")]
     pub secure_boot: Demand,

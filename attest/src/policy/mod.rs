@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use boot::BootRules;
 pub use fault::{PolicyError, PolicyFault};
-pub use ima::ImaRules;
+pub use ima::{ImaRules, ReleaseScope};
 pub use quote::QuoteRules;
 pub use reaction::{Demand, Reaction};
 pub use result::ResultRules;

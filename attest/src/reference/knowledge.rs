@@ -61,7 +61,7 @@ pub fn knowledge<'r>(
 mod tests {
     use super::*;
     use crate::digest::HashAlgorithm;
-    use crate::reference::ReferenceValues;
+    use crate::reference::{ReferenceValues, Withdrawal};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -100,6 +100,31 @@ mod tests {
         assert_eq!(ask(b"old", 99, 200), Knowledge::Known);
         assert_eq!(ask(b"old", 100, 200), Knowledge::Expired { at: at(100) });
         assert_eq!(ask(b"other", 50, 60), Knowledge::Unknown);
+    }
+
+    #[test]
+    fn a_file_of_a_withdrawn_release_is_told_apart() {
+        let withdrawal = |at_second| {
+            crate::reference::trusted(Withdrawal {
+                version: 1,
+                product: "gateway".to_owned(),
+                release: "1.0".to_owned(),
+                issued: at(0),
+                at: at(at_second),
+                reason: "broken".to_owned(),
+            })
+        };
+        let old = release("1.0", None, "/bin/a", b"old")
+            .withdrawn_by(&withdrawal(70))
+            .withdrawn_by(&withdrawal(80));
+        let new = release("1.1", None, "/bin/a", b"new").withdrawn_by(&withdrawal(10));
+        let ask = |content: &[u8], now| {
+            let digest = HashAlgorithm::Sha256.digest(content);
+            knowledge([&old, &new], b"/bin/a", &FileKey::contents(&digest), Period::at(at(now)))
+        };
+        assert_eq!(ask(b"old", 69), Knowledge::Known);
+        assert_eq!(ask(b"old", 70), Knowledge::Withdrawn { at: at(70) });
+        assert_eq!(ask(b"new", 90), Knowledge::Known);
     }
 
     #[test]

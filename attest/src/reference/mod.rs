@@ -8,21 +8,28 @@
 //!
 //! Several releases may be valid at once. Files are looked up in a [`FileIndex`], compiled once and shared.
 
+pub(crate) mod expectation;
 mod file_set;
 mod index;
 mod knowledge;
 mod path;
 pub mod predict;
 mod record;
+mod set;
 mod standing;
 mod trusted;
 mod values;
+mod withdrawal;
 
 pub use file_set::{FileKey, FileKind, FileSet, FileSetBuilder, FileSetError, FileSetName};
 pub use index::{FileIndex, FileSets, SharedFileSet};
 pub use knowledge::{Knowledge, knowledge};
 pub use path::{path_bytes, path_text};
 pub use record::{Golden, RecordError, record};
+pub use set::{MAX_RELEASES, ReferenceSet, Release, SET_TYPE, Source};
 pub use standing::{Period, Standing, Withdrawn};
 pub use trusted::{PAYLOAD_TYPE, TrustedReference};
 pub use values::{ReferenceError, ReferenceEvent, ReferenceValues};
+#[cfg(test)]
+pub(crate) use withdrawal::trusted;
+pub use withdrawal::{TrustedWithdrawal, WITHDRAWAL_TYPE, Withdrawal};

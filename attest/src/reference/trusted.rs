@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::file_set::FileSetName;
 use super::index::{FileIndex, FileSets};
+use super::set::{ReferenceSet, SET_TYPE};
 use super::standing::{Period, Standing, Withdrawn};
 use super::values::{ReferenceError, ReferenceValues};
+use super::withdrawal::TrustedWithdrawal;
 use crate::dsse::{self, DocumentKey};
 
 /// Type of the DSSE payload.
@@ -43,7 +45,25 @@ impl TrustedReference {
         Self::of(ReferenceValues::parse(payload.bytes())?, payload.key_id().to_owned(), since)
     }
 
-    pub(super) fn of(
+    /// Verifies an envelope with the values of one release, or with a [set](super::ReferenceSet) of several.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), for any of the releases.
+    pub fn verify_all(
+        envelope: &[u8],
+        keys: &[DocumentKey],
+        since: Timestamp,
+    ) -> Result<Vec<Self>, ReferenceError> {
+        if dsse::unverified_type(envelope)? != SET_TYPE {
+            return Self::verify(envelope, keys, since).map(|reference| vec![reference]);
+        }
+        let payload = dsse::verify(envelope, SET_TYPE, keys)?;
+        let set = ReferenceSet::parse(payload.bytes())?;
+        let releases = set.releases.into_iter();
+        releases.map(|release| Self::of(release.values, payload.key_id().to_owned(), since)).collect()
+    }
+
+    pub(crate) fn of(
         values: ReferenceValues,
         key_id: String,
         since: Timestamp,
@@ -70,6 +90,17 @@ impl TrustedReference {
             self.files.attach(set);
         }
         Ok(self)
+    }
+
+    /// Takes the release back where `withdrawal` is about it; of several withdrawals the earliest counts.
+    #[must_use]
+    pub fn withdrawn_by(mut self, withdrawal: &TrustedWithdrawal) -> Self {
+        if let Some(new) = withdrawal.of(&self.values.product, &self.values.release)
+            && self.withdrawn.as_ref().is_none_or(|old| new.at < old.at)
+        {
+            self.withdrawn = Some(new);
+        }
+        self
     }
 
     /// The values.

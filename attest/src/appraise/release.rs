@@ -1,0 +1,220 @@
+//! Which release a device booted: the references against its PCRs and their events.
+
+use jiff::Timestamp;
+
+use crate::appraisal::{Outcome, Reason};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::{MeasuredBoot, Role};
+use crate::pcr::PcrIndex;
+use crate::policy::{Policy, Reaction, ReleaseScope};
+use crate::quote::VerifiedQuote;
+use crate::reference::expectation::{Measured, Steps, differences, same};
+use crate::reference::{FileKey, Knowledge, Period, ReferenceValues, Standing, TrustedReference, knowledge};
+
+/// The references of a policy, and those of them whose boot the device shows.
+#[derive(Debug)]
+pub(super) struct Releases<'r> {
+    all: &'r [TrustedReference],
+    matching: Vec<&'r TrustedReference>,
+    period: Period,
+}
+
+impl<'r> Releases<'r> {
+    /// The references that the boot matches; empty when the boot was refused.
+    pub(super) fn matching(&self) -> &[&'r TrustedReference] {
+        &self.matching
+    }
+
+    /// What the releases that the policy lets count know of a file. A release that the boot matches counts, whatever its
+    /// standing: whether it may still run was judged with the boot.
+    pub(super) fn knowledge(&self, scope: ReleaseScope, path: &[u8], key: &FileKey<'_>) -> Knowledge {
+        if self.matching.iter().any(|reference| reference.files().contains(path, key)) {
+            return Knowledge::Known;
+        }
+        match scope {
+            ReleaseScope::Matching => Knowledge::Unknown,
+            ReleaseScope::Valid => knowledge(self.all, path, key, self.period),
+        }
+    }
+
+    /// What is known of a path, for a report: the contents that some release has under it.
+    pub(super) fn expected(&self, scope: ReleaseScope, path: &[u8]) -> Vec<String> {
+        let matching = self.matching.iter().copied();
+        let all = self.all.iter().filter(|_| scope == ReleaseScope::Valid);
+        let mut keys = Vec::new();
+        for key in matching.chain(all).flat_map(|reference| reference.files().keys_of(path)) {
+            let text = key.to_string();
+            if !keys.contains(&text) {
+                keys.push(text);
+            }
+        }
+        keys
+    }
+}
+
+/// What is judged of a boot.
+#[derive(Clone, Copy)]
+pub(super) struct Judged<'j, 'a> {
+    pub(super) bank: HashAlgorithm,
+    pub(super) pcrs: &'j [PcrIndex],
+    pub(super) quote: &'j VerifiedQuote,
+    pub(super) boot: Option<&'j MeasuredBoot<'a>>,
+}
+
+impl Judged<'_, '_> {
+    /// Whether a PCR is as the values say. PCRs that they do not have are not.
+    pub(super) fn fits(&self, values: &ReferenceValues, pcr: PcrIndex) -> bool {
+        if values.bank != self.bank {
+            return false;
+        }
+        if values.by_events.contains(&pcr) {
+            let steps = Steps::of(self.bank, pcr);
+            return self.measured(pcr).is_some_and(|measured| same(values.events_of(pcr), &measured, &steps));
+        }
+        values.pcrs.get(&pcr).is_some_and(|value| Some(value) == self.quote.value(self.bank, pcr))
+    }
+
+    fn differing(&self, values: &ReferenceValues) -> Vec<PcrIndex> {
+        self.pcrs.iter().copied().filter(|pcr| !self.fits(values, *pcr)).collect()
+    }
+
+    /// What was measured into a PCR, by all logs; `None` when they do not explain it.
+    fn measured(&self, pcr: PcrIndex) -> Option<Vec<Measured>> {
+        let boot = self.boot?;
+        let mut measured: Vec<_> = boot
+            .events_of(self.bank, pcr)?
+            .map(|event| Measured { digest: *event.digest(), role: Role::of(event.event()).to_string() })
+            .collect();
+        measured.extend(
+            boot.records_of(self.bank, pcr)?
+                .into_iter()
+                .map(|record| Measured { digest: *record.digest(), role: Role::System.to_string() }),
+        );
+        Some(measured)
+    }
+}
+
+/// Finds the releases that the device shows. Without one that counts, the nearest is told apart from the device.
+pub(super) fn find<'r>(
+    policy: &Policy,
+    references: &'r [TrustedReference],
+    judged: &Judged<'_, '_>,
+    now: Timestamp,
+    outcome: &mut Outcome,
+) -> Releases<'r> {
+    let period = Period::at(now);
+    let fitting: Vec<_> =
+        references.iter().filter(|reference| judged.differing(reference.values()).is_empty()).collect();
+    let mut matching: Vec<_> =
+        fitting.iter().copied().filter(|reference| reference.standing(period) == Standing::Valid).collect();
+    if matching.is_empty() {
+        matching = judge_standing(policy, &fitting, period, outcome);
+    }
+    if !matching.is_empty() {
+        let names: Vec<_> = matching.iter().map(|reference| reference.values().title()).collect();
+        outcome.claims.release = Some(names.join(" or "));
+    } else if fitting.is_empty() {
+        tell_nearest(references, judged, outcome);
+    }
+    Releases { all: references, matching, period }
+}
+
+/// The device shows releases that do not count now: says why, and lets those count that the policy only wants reported.
+fn judge_standing<'r>(
+    policy: &Policy,
+    fitting: &[&'r TrustedReference],
+    period: Period,
+    outcome: &mut Outcome,
+) -> Vec<&'r TrustedReference> {
+    let mut allowed = Vec::new();
+    let mut reasons = Vec::new();
+    for reference in fitting.iter().copied() {
+        let title = reference.values().title();
+        let reason = |what, expected: String, found: String| Reason {
+            id: "reference",
+            what,
+            place: "reference values".to_owned(),
+            expected,
+            found,
+        };
+        match reference.standing(period) {
+            Standing::Valid => allowed.push(reference),
+            Standing::NotYet { starts } => reasons.push(reason(
+                format!("the device runs {title}, which does not count yet"),
+                format!("not before {starts}"),
+                period.now.to_string(),
+            )),
+            Standing::Expired { at } => reasons.push(reason(
+                format!("the device runs {title}, whose reference values have ended"),
+                format!("before {at}"),
+                period.now.to_string(),
+            )),
+            Standing::Withdrawn { at } => {
+                let why =
+                    reference.withdrawn().map_or_else(String::new, |withdrawn| withdrawn.reason.clone());
+                let reason = reason(
+                    format!("the device runs {title}, which was withdrawn at {at}: {why}"),
+                    "a release that is not withdrawn".to_owned(),
+                    title,
+                );
+                if policy.boot.withdrawn_release == Reaction::Report {
+                    outcome.notes.push(reason.to_string());
+                    allowed.push(reference);
+                } else {
+                    reasons.push(reason);
+                }
+            }
+        }
+    }
+    if allowed.is_empty() {
+        outcome.reasons.append(&mut reasons);
+    }
+    allowed
+}
+
+fn tell_nearest(references: &[TrustedReference], judged: &Judged<'_, '_>, outcome: &mut Outcome) {
+    let nearest = references
+        .iter()
+        .map(TrustedReference::values)
+        .filter(|values| values.bank == judged.bank)
+        .min_by_key(|values| judged.differing(values).len());
+    let Some(nearest) = nearest else {
+        let bank = judged.bank;
+        outcome.reasons.push(Reason {
+            id: "reference",
+            what: "there are no reference values for the judged bank".to_owned(),
+            place: "policy".to_owned(),
+            expected: format!("reference values of bank {bank}"),
+            found: "none".to_owned(),
+        });
+        return;
+    };
+    for pcr in judged.differing(nearest) {
+        outcome.reasons.push(difference(nearest, judged, pcr));
+    }
+}
+
+fn difference(nearest: &ReferenceValues, judged: &Judged<'_, '_>, pcr: PcrIndex) -> Reason {
+    let title = nearest.title();
+    let words = judged.measured(pcr).filter(|_| nearest.events_of(pcr).next().is_some()).map(|measured| {
+        differences(nearest.events_of(pcr), &measured, &Steps::of(judged.bank, pcr)).join(", ")
+    });
+    let by_events = nearest.by_events.contains(&pcr);
+    Reason {
+        id: "reference",
+        what: match words.filter(|words| !words.is_empty()) {
+            Some(words) => format!("{words}, compared with {title}"),
+            None => format!("no reference has its value; the nearest is {title}"),
+        },
+        place: format!("PCR {pcr} ({})", judged.bank),
+        expected: match nearest.pcrs.get(&pcr) {
+            Some(value) => value.to_hex(),
+            None if by_events => format!("the events of {title}"),
+            None => "no recorded value".to_owned(),
+        },
+        found: judged.quote.value(judged.bank, pcr).map_or_else(String::new, Digest::to_hex),
+    }
+}
+
+#[cfg(test)]
+mod tests;
