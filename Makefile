@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
+# Each machine keeps a core busy and takes 512 MiB.
+VM_JOBS ?= 2
 
-.PHONY: help deps test-deps build demo test lint audit schemas book clean
+.PHONY: help deps test-deps vm-deps build demo test test-vm lint audit schemas book clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,15 +16,23 @@ deps: ## install what building and the demo need (TSS, swtpm); sudo when not roo
 test-deps: ## install what the tests need besides (tpm2-tools, openssl)
 	@scripts/deps.sh build test
 
+vm-deps: ## install what the measured virtual machine needs (QEMU, OVMF, a kernel's package; Debian)
+	@scripts/deps.sh build vm
+
 build: deps ## build the hallmark command (target/release/hallmark)
 	$(CARGO) build --release --workspace --bins --examples
 
 demo: build ## the main job, from the factory to refused attacks, on a simulated TPM
 	@tpm-sim-tests/demo.sh target/release
 
-test: test-deps ## every test
+test: test-deps ## every test, those in the virtual machine too
 	$(CARGO) build --workspace --bins --examples
 	$(CARGO) test --workspace
+	@$(MAKE) --no-print-directory test-vm
+
+test-vm: vm-deps ## boots that are really measured, in a virtual machine (VM_JOBS at once)
+	$(CARGO) build --workspace --bins --examples
+	$(CARGO) test --package tpm-sim-tests --test vm -- --ignored --test-threads=$(VM_JOBS)
 
 lint: deps ## formatting, clippy and rustdoc, warnings denied; each library builds without the others
 	$(CARGO) fmt --all --check

@@ -2,7 +2,13 @@
 # Installs what Hallmark needs, with the system's own package manager; says what it does and does nothing twice.
 #   scripts/deps.sh build        libraries, compiler, simulator
 #   scripts/deps.sh build test   and what the tests compare with
+#   scripts/deps.sh vm           what the measured virtual machine is made of (Debian and its relatives only): programs, and
+#                                in target/vm the kernel's package and virt-fw-vars
 set -euo pipefail
+
+vm=${HALLMARK_VM:-$(cd "$(dirname "$0")/.." && pwd)/target/vm}
+# Enrols keys into a firmware's variables; Debian 12 has no package of it.
+virt_firmware=virt-firmware==26.10
 
 want=("$@")
 [ ${#want[@]} -gt 0 ] || want=(build)
@@ -20,13 +26,23 @@ fi
 has_all() { local program; for program; do command -v "$program" >/dev/null || return 1; done; }
 has_build() { has_all cc pkg-config swtpm swtpm_setup swtpm_localca && pkg-config --exists tss2-esys; }
 has_test() { has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare; }
+has_vm_packages() {
+    PATH=$PATH:/usr/sbin:/sbin has_all qemu-system-x86_64 swtpm busybox cpio mke2fs debugfs mcopy mkfs.vfat sfdisk sbsign objcopy \
+        strip openssl python3 &&
+        [ -r /usr/share/OVMF/OVMF_CODE_4M.secboot.fd ] && [ -r /usr/share/qemu/qboot.rom ] &&
+        [ -r /usr/lib/systemd/boot/efi/linuxx64.efi.stub ] && /usr/bin/python3 -c 'import ensurepip' 2>/dev/null
+}
+has_kernel() { ls "$vm"/linux-image-*.deb >/dev/null 2>&1; }
+has_virt_firmware() { [ -x "$vm/python/bin/virt-fw-vars" ]; }
+has_vm() { has_vm_packages && has_kernel && has_virt_firmware; }
 
 missing=()
 for group in "${want[@]}"; do
     case $group in
         build) has_build || missing+=(build) ;;
         test) has_test || missing+=(test) ;;
-        *) echo "unknown group $group, expected build or test" >&2; exit 2 ;;
+        vm) has_vm || missing+=(vm) ;;
+        *) echo "unknown group $group, expected build, test or vm" >&2; exit 2 ;;
     esac
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
@@ -35,6 +51,9 @@ packages() {
     case $1:$2 in
         apt:build) echo build-essential pkg-config libtss2-dev swtpm swtpm-tools ;;
         apt:test) echo tpm2-tools openssl util-linux ;;
+        apt:vm)
+            echo qemu-system-x86 ovmf swtpm swtpm-tools busybox-static cpio e2fsprogs mtools dosfstools fdisk sbsigntool \
+                systemd-boot-efi binutils openssl python3 python3-venv libtss2-dev ;;
         dnf:build) echo gcc pkgconf-pkg-config tpm2-tss-devel swtpm swtpm-tools ;;
         dnf:test) echo tpm2-tools openssl util-linux ;;
         pacman:build) echo base-devel pkgconf tpm2-tss swtpm ;;
@@ -50,6 +69,35 @@ else
     exit 1
 fi
 
+for group in "${missing[@]}"; do
+    if [ "$group" = vm ] && [ "$manager" != apt ]; then
+        echo "the measured virtual machine is made of Debian's packages (kernel, firmware, UEFI stub); run it on Debian" >&2
+        exit 1
+    fi
+done
+
+# Not installed: unpacked by tpm-sim-tests/vm, the kernel of the package that linux-image-amd64 stands for.
+fetch_kernel() {
+    local package
+    apt-cache show linux-image-amd64 >/dev/null 2>&1 || "${sudo[@]}" apt-get update -qq
+    package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: *\(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
+    [ -n "$package" ] || { echo "apt knows no linux-image-amd64: the measured virtual machine needs Debian on amd64" >&2; exit 1; }
+    echo "downloading $package to $vm" >&2
+    # Appears under its name only when it is complete.
+    rm -rf "$vm/unfinished"
+    mkdir -p "$vm/unfinished"
+    (cd "$vm/unfinished" && apt-get -qq download "$package" 2>/dev/null)
+    mv "$vm"/unfinished/linux-image-*.deb "$vm/"
+    rmdir "$vm/unfinished"
+}
+
+fetch_virt_firmware() {
+    echo "installing $virt_firmware to $vm/python" >&2
+    rm -rf "$vm/python"
+    /usr/bin/python3 -m venv "$vm/python"
+    "$vm/python/bin/pip" install --quiet --disable-pip-version-check "$virt_firmware"
+}
+
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || { echo "not root, and sudo is missing: run 'make deps' as root once" >&2; exit 1; }
@@ -57,9 +105,13 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 list=()
-for group in "${missing[@]}"; do read -ra more <<<"$(packages "$manager" "$group")"; list+=("${more[@]}"); done
-echo "installing with $manager: ${list[*]}" >&2
-case $manager in
+for group in "${missing[@]}"; do
+    if [ "$group" = vm ] && has_vm_packages; then continue; fi
+    read -ra more <<<"$(packages "$manager" "$group")"
+    list+=("${more[@]}")
+done
+[ ${#list[@]} -eq 0 ] || echo "installing with $manager: ${list[*]}" >&2
+case ${list[0]:+$manager} in
     apt)
         "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
         "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${list[@]}" >/dev/null
@@ -67,6 +119,11 @@ case $manager in
     dnf) "${sudo[@]}" dnf install -y -q "${list[@]}" ;;
     pacman) "${sudo[@]}" pacman -Sy --noconfirm --needed "${list[@]}" ;;
 esac
+
+if [[ " ${missing[*]} " == *" vm "* ]]; then
+    has_kernel || fetch_kernel
+    has_virt_firmware || fetch_virt_firmware
+fi
 
 for group in "${missing[@]}"; do
     "has_$group" || { echo "$group: something is still missing after the installation" >&2; exit 1; }

@@ -2,6 +2,9 @@
 //!
 //! Everything runs as it would for a user: swtpm does every TPM operation, and the command is a process of its own.
 
+pub mod machine;
+pub mod relay;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
