@@ -203,7 +203,7 @@ fn another_initrd() {
     let boot = golden.boot("initrd", &Setup { initrd: Some(other), ..Setup::default() }, "");
     let report = golden.verdict(&boot);
     assert_refused(&report, "[reference] PCR 9 (sha256)", "initrd");
-    assert_only(&report, &["[reference] PCR 9 ", "[reference] PCR 4 "]);
+    assert_only(&report, &["[reference] PCR 9 ", "[reference] PCR 4 ", "[i12] IMA list"]);
 }
 
 #[test]

@@ -286,7 +286,7 @@ machine_boot() {
         if grep -aq 'No bootable option' "$run/console.log" 2>/dev/null; then
             stop "$QEMU_PID"
             QEMU_PID=
-            die "the firmware started nothing:" "$(tr -d '\r' <"$run/console.log" | grep -a 'BdsDxe: failed' | head -n 1)"
+            die "the firmware started nothing: $(tr '\r\033' '\n\n' <"$run/console.log" | grep -ao 'BdsDxe: failed.*' | tr '\n' ' ')"
         fi
         sleep 0.2
     done
