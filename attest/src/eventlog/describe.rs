@@ -3,69 +3,174 @@
 use super::binding::{Binding, Portion};
 use super::data::EventData;
 use super::event::Event;
+use super::gpt::Gpt;
+use super::guid::Guid;
 use super::ipl::Ipl;
+use super::placement::Placement;
+use super::platform_id::PlatformId;
 use super::separator::Separator;
+use super::sipa::{SipaEvent, SipaEvents};
+use super::spdm::SpdmDevice;
 use super::text::{escaped, escaped_bytes, hex_head};
-use super::variable::UefiVariable;
 use crate::digest::HashAlgorithm;
 
-/// What an event says, in at most some 250 characters of printable text.
+mod variable;
+
+/// The most characters of a description.
+const LINE: usize = 240;
+
+/// What an event says, in at most 241 characters of printable text.
 #[must_use]
 pub fn describe(event: &Event<'_>) -> String {
     match event.typed() {
-        Ok(data) => describe_data(&data),
+        Ok(data) => cut(describe_data(event, &data)),
         Err(error) => format!("malformed: {error}"),
     }
 }
 
-fn describe_data(data: &EventData<'_>) -> String {
+/// A list of long names stays one line.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(LINE) {
+        Some((end, _)) => text.get(..end).map_or_else(String::new, |head| format!("{head}…")),
+        None => text,
+    }
+}
+
+fn describe_data(event: &Event<'_>, data: &EventData<'_>) -> String {
     match data {
         EventData::Separator(Separator::Normal) => "separator".to_owned(),
         EventData::Separator(Separator::Error) => "separator: the firmware met an error".to_owned(),
         EventData::Separator(Separator::Unknown(value)) => {
             format!("separator of unknown value 0x{value:08x}")
         }
-        EventData::Variable(variable) => describe_variable(variable),
-        EventData::Action(text) => escaped(text.chars()),
-        EventData::Gpt(gpt) => format!("disk {}, {} partitions", gpt.disk(), gpt.partitions().count()),
+        EventData::Variable(variable) => variable::describe(variable, event.event_type()),
+        EventData::Action(text) | EventData::Text(text) => escaped(text.chars()),
+        EventData::Gpt(gpt) => describe_gpt(gpt),
         EventData::Image(image) if image.path().as_bytes().is_empty() => {
             format!("image of {} bytes, no path", image.image_len())
         }
         EventData::Image(image) => image.path().to_text(),
-        EventData::Ipl(Ipl::Labelled { label, text }) => format!("{label}{}", escaped_bytes(text)),
-        EventData::Ipl(Ipl::Utf16(text)) => escaped(text.chars()),
-        EventData::Ipl(Ipl::Name(name)) => escaped_bytes(name),
-        EventData::Tag(tag) => format!("tag 0x{:08x} {}", tag.id(), printable(tag.content())),
-        EventData::Version(version) => format!("version {}", printable(version)),
+        EventData::Ipl(ipl) => describe_ipl(ipl),
+        EventData::Tag(tag) => match tag.name() {
+            Some(name) => format!("{name}: {}", printable(tag.content())),
+            None => format!("tag 0x{:08x} {}", tag.id(), printable(tag.content())),
+        },
+        EventData::Sipa(events) => describe_sipa(events),
+        EventData::FirmwareBlob(blob) => {
+            let what = blob.description().map_or_else(|| "blob".to_owned(), printable);
+            format!("{what} of {} bytes at 0x{:x}", blob.blob_len(), blob.base())
+        }
+        EventData::HandoffTables(tables) => {
+            let names = listed(tables.tables().map(named));
+            match tables.description() {
+                Some(description) => format!("{}: {names}", printable(description)),
+                None => format!("tables {names}"),
+            }
+        }
+        EventData::Spdm(device) => describe_spdm(device),
+        EventData::PlatformId(id) => describe_platform(id),
+        EventData::Version(version) => format!("version {}", version_text(version)),
         EventData::StartupLocality(locality) => format!("startup locality {locality}"),
         EventData::SpecId => "Spec ID event".to_owned(),
-        EventData::Text(text) => escaped(text.chars()),
-        EventData::Sipa(events) => format!("{} SIPA events", events.iter().count()),
-        EventData::FirmwareBlob(blob) => format!("{} bytes at 0x{:x}", blob.blob_len(), blob.base()),
-        EventData::HandoffTables(tables) => format!("{} tables", tables.tables().count()),
-        EventData::Spdm(device) => device.path().to_text(),
-        EventData::PlatformId(id) => format!("manifest {}", id.manifest),
-        EventData::Raw(bytes) => printable(bytes),
+        EventData::Raw(bytes) => labelled(bytes),
     }
 }
 
-fn describe_variable(variable: &UefiVariable<'_>) -> String {
-    let name = escaped(variable.name().chars());
-    match variable.content() {
-        [] => format!("{name} is empty"),
-        [0] if is_switch(&name) => format!("{name} = 00 (off)"),
-        [1] if is_switch(&name) => format!("{name} = 01 (on)"),
-        content => format!("{name} = {}", hex_head(content)),
+/// At most so many parts of a list are shown.
+const MOST: usize = 6;
+
+/// The first parts, and that there are more.
+fn listed(parts: impl Iterator<Item = String>) -> String {
+    let mut shown: Vec<_> = parts.take(MOST.saturating_add(1)).collect();
+    if shown.len() > MOST {
+        shown.truncate(MOST);
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// A GUID's name, or the GUID.
+fn named(guid: Guid) -> String {
+    guid.name().map_or_else(|| guid.to_string(), str::to_owned)
+}
+
+fn describe_gpt(gpt: &Gpt<'_>) -> String {
+    let partitions = listed(gpt.partitions().map(|partition| {
+        let name = escaped(partition.name.chars());
+        let kind = named(partition.kind);
+        if name.is_empty() { kind } else { format!("\"{name}\" ({kind})") }
+    }));
+    format!("disk {}, {} partitions: {partitions}", gpt.disk(), gpt.partitions().count())
+}
+
+fn describe_ipl(ipl: &Ipl<'_>) -> String {
+    match ipl {
+        Ipl::Labelled { label, text } => format!("{label}{}", escaped_bytes(text)),
+        Ipl::Utf16(text) => escaped(text.chars()),
+        Ipl::Name(name) => escaped_bytes(name),
     }
 }
 
-/// The variables of UEFI 2.10 §3.3 whose content is 0 or 1.
-fn is_switch(name: &str) -> bool {
-    ["SecureBoot", "SetupMode", "AuditMode", "DeployedMode"].contains(&name)
+/// `TrustBoundary: 34 events; OSKernelDebug = 00, …`: the small values, which are what one looks for.
+fn describe_sipa(events: &SipaEvents<'_>) -> String {
+    let name =
+        |event: &SipaEvent<'_>| event.name().map_or_else(|| format!("0x{:08x}", event.id()), str::to_owned);
+    let first = events.iter().next().as_ref().map(name).unwrap_or_default();
+    let leaves = events.iter().filter(|event| !event.is_container());
+    let values = listed(leaves.map(|event| format!("{} = {}", name(&event), printable(event.content()))));
+    format!("{first}, {} events: {values}", events.iter().count())
+}
+
+fn describe_spdm(device: &SpdmDevice<'_>) -> String {
+    let identity = match device.authentication() {
+        Some(0) => ", identity proven",
+        Some(_) => ", identity not proven",
+        None => "",
+    };
+    let ids = device.pci_ids().map(|[vendor, id]| format!(" {vendor:04x}:{id:04x}")).unwrap_or_default();
+    format!("device {}{ids}{identity}", device.path().to_text())
+}
+
+fn describe_platform(id: &PlatformId<'_>) -> String {
+    match &id.names {
+        Some(names) => format!(
+            "platform {} {} {}, firmware {} {}, manifest {}",
+            printable(names.manufacturer),
+            printable(names.model),
+            printable(names.version),
+            printable(names.firmware_manufacturer),
+            printable(names.firmware_version),
+            id.manifest
+        ),
+        None => format!("platform of vendor {}, manifest {}", id.vendor_id, id.manifest),
+    }
+}
+
+/// A text with a NUL, and bytes behind it: GCE's EV_NONHOST_INFO, the signatures of EV_NO_ACTION events.
+fn labelled(bytes: &[u8]) -> String {
+    let text = bytes.split(|b| *b == 0).next().unwrap_or_default();
+    match bytes.len().saturating_sub(text.len()) {
+        behind @ 2.. if text.len() >= 8 && text.iter().all(|b| (0x20..0x7F).contains(b)) => {
+            format!("{} and {behind} bytes", escaped_bytes(text))
+        }
+        _ => printable(bytes),
+    }
+}
+
+/// A version is text in ASCII or UTF-16, or a GUID.
+fn version_text(version: &[u8]) -> String {
+    let text = printable(version);
+    match <[u8; 16]>::try_from(version) {
+        Ok(guid) if text.starts_with(&hex_head(&guid)) => Guid::new(guid).to_string(),
+        _ => text,
+    }
 }
 
 /// Text where it is text (ASCII or UTF-16 with a NUL at the end), else hexadecimal.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
+    if bytes.iter().all(|b| *b == 0) && bytes.len() < 2 {
+        return if bytes.is_empty() { "(nothing)".to_owned() } else { "00".to_owned() };
+    }
     let ascii = bytes.strip_suffix(&[0]).unwrap_or(bytes);
     if !ascii.is_empty() && ascii.iter().all(|b| (0x20..0x7F).contains(b)) {
         return escaped_bytes(ascii);
@@ -92,6 +197,10 @@ pub fn summary_line(event: &Event<'_>, bank: HashAlgorithm) -> String {
         Binding::Hint(_) if !event.is_extended() => "not extended",
         Binding::Hint(_) => "hint",
     };
+    let remark = match event.placement() {
+        Placement::Allowed | Placement::Customary | Placement::UnknownType => "",
+        Placement::NotInProfile => "  not in the profile's place",
+    };
     let (index, kind) = (event.index(), event.event_type());
-    format!("#{index:<3} PCR {pcr:<2}  {kind:<32}  {}  {digest}  {bound}", describe(event))
+    format!("#{index:<3} PCR {pcr:<2}  {kind:<32}  {}  {digest}  {bound}{remark}", describe(event))
 }

@@ -1,11 +1,13 @@
 //! UEFI device paths (UEFI 2.10 §10.3) as text: where an image came from. Always a hint: no digest covers them.
 
-use std::fmt::Write as _;
-
 use super::error::EventDataError;
 use super::guid::Guid;
-use super::text::{SHOWN, Utf16, escaped, hex_head};
+use super::text::{SHOWN, Utf16};
 use crate::wire::Reader;
+
+mod node;
+
+use node::node_text;
 
 /// A device path whose nodes follow each other to the end node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,19 @@ impl<'a> DevicePath<'a> {
         text
     }
 
+    /// The GPT partition of the path's last hard drive node (UEFI 2.10 §10.3.5.1).
+    #[must_use]
+    pub fn partition(&self) -> Option<Guid> {
+        let mut r = Reader::new(self.0);
+        let nodes = std::iter::from_fn(|| node(&mut r).ok());
+        let (_, _, content) = nodes.filter(|n| (n.0, n.1) == (4, 1)).last()?;
+        let mut r = Reader::new(content);
+        r.take(20, "partition, start and size").ok()?;
+        let signature = r.array("signature").ok()?;
+        // Format 2 is GPT, signature type 2 a GUID.
+        matches!(r.array("format and signature type").ok()?, [2, 2]).then(|| Guid::new(signature))
+    }
+
     /// The path's last file name node, as logged; `None` when there is none.
     #[must_use]
     pub fn file(&self) -> Option<Utf16<'a>> {
@@ -112,68 +127,6 @@ fn node<'a>(r: &mut Reader<'a>) -> Result<Node<'a>, EventDataError> {
     let len = r.u16_le("device path node")?;
     let content = usize::from(len).checked_sub(4).ok_or(EventDataError::NodeLength { offset, len })?;
     Ok((kind, subtype, r.take(content, "device path node")?))
-}
-
-fn node_text(kind: u8, subtype: u8, content: &[u8]) -> String {
-    known_node(kind, subtype, content)
-        .unwrap_or_else(|| format!("Path({kind},{subtype},{})", hex_head(content)))
-}
-
-/// The nodes that boot logs are made of; `None` for others and for malformed ones.
-fn known_node(kind: u8, subtype: u8, content: &[u8]) -> Option<String> {
-    let mut r = Reader::new(content);
-    let mut text = String::new();
-    match (kind, subtype) {
-        (1, 1) => {
-            let [function, device] = r.array("PCI").ok()?;
-            write!(text, "Pci(0x{device:x},0x{function:x})").ok()?;
-        }
-        (2, 1) => {
-            let (hid, uid) = (r.u32_le("HID").ok()?, r.u32_le("UID").ok()?);
-            match hid {
-                0x0A03_41D0 => write!(text, "PciRoot(0x{uid:x})").ok()?,
-                0x0A08_41D0 => write!(text, "PcieRoot(0x{uid:x})").ok()?,
-                _ => write!(text, "Acpi(0x{hid:x},0x{uid:x})").ok()?,
-            }
-        }
-        (3, 1) => {
-            let (primary, slave, lun) = (r.u8("ATAPI").ok()?, r.u8("ATAPI").ok()?, r.u16_le("ATAPI").ok()?);
-            write!(text, "Ata({primary},{slave},{lun})").ok()?;
-        }
-        (3, 2) => {
-            let (target, lun) = (r.u16_le("SCSI").ok()?, r.u16_le("SCSI").ok()?);
-            write!(text, "Scsi({target},{lun})").ok()?;
-        }
-        (3, 5) => {
-            let [port, interface] = r.array("USB").ok()?;
-            write!(text, "USB({port},{interface})").ok()?;
-        }
-        (3, 18) => {
-            let (port, _, lun) = (r.u16_le("SATA").ok()?, r.u16_le("SATA").ok()?, r.u16_le("SATA").ok()?);
-            write!(text, "Sata({port},{lun})").ok()?;
-        }
-        (3, 23) => write!(text, "NVMe(0x{:x})", r.u32_le("namespace").ok()?).ok()?,
-        (4, 1) => text = hard_drive(&mut r)?,
-        (4, 4) => text = escaped(Utf16::new(content, "FilePath", 4).ok()?.chars()),
-        (4, 6) => write!(text, "FvFile({})", Guid::new(content.try_into().ok()?)).ok()?,
-        (4, 7) => write!(text, "Fv({})", Guid::new(content.try_into().ok()?)).ok()?,
-        (4, 3) => write!(text, "VenMedia({})", Guid::new(r.array("GUID").ok()?)).ok()?,
-        (1, 4) => write!(text, "VenHw({})", Guid::new(r.array("GUID").ok()?)).ok()?,
-        _ => return None,
-    }
-    Some(text)
-}
-
-/// A partition: number, start, size, signature, format (2 is GPT), signature type (2 is a GUID).
-fn hard_drive(r: &mut Reader<'_>) -> Option<String> {
-    let number = r.u32_le("partition").ok()?;
-    r.take(16, "start and size").ok()?;
-    let signature: [u8; 16] = r.array("signature").ok()?;
-    let [_, kind] = r.array("format and signature type").ok()?;
-    Some(match kind {
-        2 => format!("HD({number},GPT,{})", Guid::new(signature)),
-        _ => format!("HD({number},MBR,{})", hex_head(signature.first_chunk::<4>()?)),
-    })
 }
 
 #[cfg(test)]

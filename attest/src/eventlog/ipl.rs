@@ -62,6 +62,44 @@ impl<'a> Ipl<'a> {
     }
 }
 
+/// The variables whose content shim hashes, and logs by name only (shim's README.tpm).
+const SHIM_NAMES: [&[u8]; 7] =
+    [b"MokList", b"MokListX", b"MokListTrusted", b"MokSBState", b"MokDBState", b"SbatLevel", b"MokPolicy"];
+
+/// The texts by which systemd-stub names what it hands to the kernel (PCR 12 and 13).
+const STUB_TEXTS: [&str; 5] = [
+    "Credentials initrd",
+    "Global credentials initrd",
+    "System extension initrd",
+    "Configuration extension initrd",
+    "Portable service initrd",
+];
+
+impl Ipl<'_> {
+    /// What the loaders of the field mean by data of this form. A hint, as the form is.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self {
+            Self::Labelled { label, .. } if KERNEL_LABELS.contains(label) => "kernel command line",
+            Self::Labelled { label, .. } if label.contains("module") || label.contains("multiboot") => {
+                "module command line"
+            }
+            Self::Labelled { .. } => "GRUB command",
+            Self::Utf16(text) if section_name(*text).is_some() => "section of a unified kernel image",
+            Self::Utf16(text) if STUB_TEXTS.iter().any(|known| starts_with(*text, known)) => {
+                "what systemd-stub adds to the initrd"
+            }
+            Self::Utf16(_) => "text of systemd-boot or systemd-stub",
+            Self::Name(name) if SHIM_NAMES.contains(name) => "variable of shim",
+            Self::Name(_) => "file or name",
+        }
+    }
+}
+
+fn starts_with(text: Utf16<'_>, known: &str) -> bool {
+    text.chars().take(known.len()).eq(known.chars())
+}
+
 /// The rules of the loaders.
 pub(super) fn binding(data: &[u8], digest: &Digest) -> Binding {
     let whole = (Portion::Whole, [data, &[][..]]);

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::binding::Binding;
 use super::describe::describe;
+use super::detail::EventDetail;
 use super::event::Event;
 use super::event_type::EventType;
 use super::measured::MeasuredBoot;
+use super::placement::Placement;
 use crate::digest::HashAlgorithm;
 use crate::pcr::PcrIndex;
 
@@ -22,6 +24,8 @@ pub struct EventView {
     event_type: EventType,
     digests: BTreeMap<HashAlgorithm, String>,
     description: String,
+    data: EventDetail,
+    placement: Placement,
     size: usize,
     bindings: BTreeMap<HashAlgorithm, Binding>,
     /// The banks in which the event's PCR matches a verified quote; empty for a log alone.
@@ -40,6 +44,8 @@ impl EventView {
             event_type: event.event_type(),
             digests: event.digests().map(|digest| (digest.algorithm(), digest.to_hex())).collect(),
             description: describe(event),
+            data: EventDetail::of(event),
+            placement: event.placement(),
             size: event.data().len(),
             bindings,
             verified: Vec::new(),
