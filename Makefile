@@ -5,7 +5,7 @@ CARGO ?= cargo
 # Each machine keeps a core busy and takes 512 MiB.
 VM_JOBS ?= 2
 
-.PHONY: help deps test-deps vm-deps build demo test test-vm lint audit schemas book clean
+.PHONY: help deps test-deps vm-deps build demo test test-vm lint fuzz audit schemas book clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ lint: deps ## formatting, clippy and rustdoc, warnings denied; each library buil
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	for library in attest pki update-verify runtime; do $(CARGO) check --quiet --package $$library; done
+
+SECONDS_EACH ?= 60
+fuzz: ## every fuzz target for SECONDS_EACH (60) seconds, guided by coverage (needs cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz"; exit 1; }
+	@fuzz/run.sh $(SECONDS_EACH)
 
 audit: ## licences, bans, duplicates, advisories (needs cargo-deny and the network)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }

@@ -9,13 +9,10 @@
 
 use std::path::{Path, PathBuf};
 
-use attest::dsse;
 use attest::evidence::{Evidence, ImaPart, ImaStart, Log, MeasurementKind, MeasurementLog, StartValue};
 use attest::key::PublicArea;
-use attest::policy::Policy;
 use attest::quote::tpm2_tools::read_pcr_file;
 use attest::quote::{Attest, VerifyingKey};
-use attest::reference::ReferenceValues;
 use serde_bytes::ByteBuf;
 
 const ROUNDS: usize = 100_000;
@@ -127,30 +124,5 @@ fn mutated_evidence_reads_the_same_or_not_at_all() {
                 );
             }
         }
-    }
-}
-
-#[test]
-fn mutated_policies_and_references_never_panic() {
-    let policy = b"version = 1\nname = \"n\"\n[trust]\ndevice_roots = [\"r\"]\nreference_keys = [\"k\"]\n[quote]\npcrs = [0, 7]\n\
-        [boot]\nreferences = [\"g\"]\n[ima]\nlist = \"require\"\n";
-    let zeros = "0".repeat(64);
-    let reference = format!(
-        "{{\"version\":1,\"product\":\"p\",\"release\":\"1\",\"issued\":\"2026-01-01T00:00:00Z\",\"expires\":null,\"bank\":\"sha256\",\
-         \"pcrs\":{{\"0\":\"sha256:{zeros}\"}},\"events\":[],\"files\":{{\"/bin/sh\":[\"sha256:{zeros}\"]}}}}"
-    );
-    ReferenceValues::parse(reference.as_bytes()).unwrap();
-    let mut random = Random(3);
-    for _ in 0..ROUNDS / 4 {
-        if let Ok(text) = String::from_utf8(random.mutate(policy))
-            && let Ok(policy) = Policy::parse(&text)
-        {
-            assert!(!policy.quote.pcrs.is_empty());
-        }
-        let changed = random.mutate(reference.as_bytes());
-        if let Ok(values) = ReferenceValues::parse(&changed) {
-            assert_eq!(ReferenceValues::parse(&values.to_json().unwrap()).unwrap(), values);
-        }
-        assert!(dsse::verify(&changed, "type", &[]).is_err());
     }
 }

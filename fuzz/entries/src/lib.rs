@@ -1,0 +1,56 @@
+//! What each fuzz target does with its bytes. An assertion here that fails is a finding.
+//!
+//! cargo-fuzz runs these functions from `fuzz/fuzz_targets`, with coverage and for as long as one likes; the tests of this
+//! crate run them over the seeds in `fuzz/seeds`, over recorded vectors, and over mutations of both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::missing_panics_doc,
+    reason = "a panic is how a finding is told"
+)]
+
+mod certificates;
+mod logs;
+mod packages;
+mod policies;
+mod quotes;
+
+pub use certificates::certificate;
+pub use logs::{eventlog, ima};
+pub use packages::{manifest, package};
+pub use policies::{policy, reference};
+pub use quotes::{evidence, quote};
+
+/// One entry point: the name of the fuzz target, what it does, and where recorded inputs for it are.
+pub struct Entry {
+    /// The target, and its folder in `fuzz/seeds`.
+    pub name: &'static str,
+    /// What it does with bytes.
+    pub run: fn(&[u8]),
+    /// Recorded files that are good seeds, relative to `tpm-sim-tests/vectors`.
+    pub recorded: &'static [&'static str],
+}
+
+/// Every entry point.
+pub const ENTRIES: &[Entry] = &[
+    Entry { name: "certificate", run: certificate, recorded: &[] },
+    Entry {
+        name: "eventlog",
+        run: eventlog,
+        recorded: &["q35-sha256/eventlog.bin", "q35-secureboot-uki/eventlog.bin"],
+    },
+    Entry { name: "evidence", run: evidence, recorded: &[] },
+    Entry { name: "ima", run: ima, recorded: &["q35-sha256/ima.bin", "q35-ima-ng/ima.ascii"] },
+    Entry { name: "manifest", run: manifest, recorded: &[] },
+    Entry { name: "package", run: package, recorded: &[] },
+    Entry { name: "policy", run: policy, recorded: &[] },
+    Entry {
+        name: "quote",
+        run: quote,
+        recorded: &["tpm2-tools-quote-rsa/quote.msg", "tpm2-tools-quote-ecc/ak.pub"],
+    },
+    Entry { name: "reference", run: reference, recorded: &[] },
+];

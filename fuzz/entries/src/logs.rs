@@ -1,0 +1,55 @@
+use attest::eventlog::{EventLog, EventView, summary_line};
+use attest::ima::{Bank, Extend, ImaList, ascii_to_binary, replay};
+use attest::{HashAlgorithm, PcrIndex};
+
+/// Event logs: any bytes give a log or an error; a log reads the same every time, replays in every bank it declares, and
+/// every event reads as text on one line.
+pub fn eventlog(data: &[u8]) {
+    let Ok(log) = EventLog::parse(data) else { return };
+    assert_eq!(u32::try_from(log.events().count()), Ok(log.event_count()));
+    assert!(log.padding() < data.len());
+    let replayed = log.replay();
+    assert!(replayed.banks().all(|bank| log.banks().any(|declared| declared == bank)));
+    for event in log.events() {
+        let _ = (event.typed(), EventView::unverified(&event));
+        for bank in log.banks() {
+            assert!(!event.is_extended() || event.digest(bank).is_some());
+            assert!(!event.binding(bank).is_bound() || event.is_extended());
+            let line = summary_line(&event, bank);
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}
+
+/// Measurement lists: any bytes give entries or an error, and what is accepted keeps the format's rules. The first byte
+/// chooses the hash of the template digests.
+pub fn ima(data: &[u8]) {
+    let Some((choice, list)) = data.split_first() else { return };
+    let hash = HashAlgorithm::ALL[usize::from(choice % 4)];
+    read_ima(list, hash);
+    if let Ok(binary) = ascii_to_binary(list, hash) {
+        assert!(binary.len() <= list.len().saturating_mul(5).saturating_add(16));
+        read_ima(&binary, hash);
+    }
+    // Recorded lists have no such byte in front.
+    read_ima(data, HashAlgorithm::Sha1);
+}
+
+fn read_ima(bytes: &[u8], hash: HashAlgorithm) {
+    let list = ImaList::of_bank(bytes, hash);
+    let mut end = 0;
+    for (index, entry) in list.entries().enumerate() {
+        let Ok(entry) = entry else { break };
+        assert_eq!(entry.number(), index + 1);
+        assert!(entry.offset() >= end);
+        assert!(!entry.path().contains(&0));
+        assert!(entry.fields().count() >= 2);
+        assert_eq!(entry.template_digest().is_zero(), entry.is_violation());
+        end = entry.offset() + 1;
+    }
+    let banks = Extend::ALL.map(|extend| Bank { algorithm: HashAlgorithm::Sha256, extend });
+    if let Ok(pcrs) = replay(&list, &banks) {
+        assert_eq!(pcrs.iter().next().is_none(), bytes.is_empty());
+        assert!(pcrs.iter().all(|(pcr, _)| pcr <= PcrIndex::all().last().unwrap_or(pcr)));
+    }
+}

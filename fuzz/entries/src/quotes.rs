@@ -1,0 +1,47 @@
+use attest::evidence::Evidence;
+use attest::key::{EccCurve, PublicArea, PublicKey};
+use attest::quote::tpm2_tools::read_pcr_file;
+use attest::quote::{Attest, VerifyingKey};
+
+/// Evidence: any bytes give evidence or an error, and what is read is written the same.
+pub fn evidence(data: &[u8]) {
+    let Ok(evidence) = Evidence::parse(data) else { return };
+    let written = evidence.to_bytes().expect("what was read can be written");
+    assert_eq!(Evidence::parse(&written).as_ref(), Ok(&evidence));
+    // A log gives exactly the size that it announces, or nothing; never more than it is allowed (e22).
+    let logs = [evidence.event_log, evidence.final_events, evidence.ima.map(|ima| ima.list)];
+    let more = evidence.measurement_logs.into_iter().map(|measurement| measurement.log);
+    for log in logs.into_iter().flatten().chain(more) {
+        if let Ok(bytes) = log.bytes(1 << 16) {
+            assert_eq!(u64::try_from(bytes.len()), Ok(log.size()));
+            assert!(bytes.len() <= 1 << 16);
+        }
+    }
+}
+
+/// The structures that a TPM signs and the keys that it signs with: any bytes give a value or an error, and a value keeps
+/// its rules.
+pub fn quote(data: &[u8]) {
+    if let Ok(quote) = Attest::parse_quote(data) {
+        assert!(quote.attested.selection.iter().len() > 0);
+        assert!(quote.extra_data.len() <= data.len());
+    }
+    let _ = Attest::parse_certify(data);
+    let _ = PublicArea::parse_tpm2b(data);
+    if let Ok(public) = PublicArea::parse(data) {
+        assert_eq!(public.as_bytes(), data);
+        if let Ok(der) = public.key().to_spki_der() {
+            assert_eq!(PublicKey::from_spki_der(&der).as_ref(), Ok(public.key()));
+        }
+        let _ = public.check_attestation_key();
+    }
+    // The bytes as a signature, then as a PCR file and its quote.
+    if let Ok(key) = PublicKey::ecc(EccCurve::P256, &[1; 32], &[2; 32])
+        && let Ok(key) = VerifyingKey::bare(key)
+    {
+        assert!(key.verify(b"message", data).is_err(), "nobody signed this");
+    }
+    if let Some((half, rest)) = data.split_at_checked(data.len() / 2) {
+        let _ = read_pcr_file(half, rest);
+    }
+}
