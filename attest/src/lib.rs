@@ -51,6 +51,7 @@ pub mod pcr;
 pub mod policy;
 pub mod quote;
 pub mod reference;
+pub mod result;
 mod wire;
 
 pub use digest::{Digest, HashAlgorithm};

@@ -15,8 +15,9 @@ pub use boot_claims::{
 pub use claims::{Claims, ImaClaims, PcrClaim, PcrStanding};
 pub use reason::Reason;
 
+use crate::challenge::Nonce;
 use crate::digest::Digest;
-use crate::key::Name;
+use crate::key::{Name, PublicKey};
 
 /// What the verifier says of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,9 +47,18 @@ pub struct Appraisal {
     notes: Vec<String>,
     claims: Claims,
     attester: Option<Attester>,
+    key: Option<PublicKey>,
     policy_digest: Digest,
+    bound: Bound,
     appraised: Timestamp,
     lifetime: SignedDuration,
+}
+
+/// What an appraisal is about: these bytes, as the answer to this nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) nonce: Nonce,
+    pub(crate) evidence: Digest,
 }
 
 /// Which TPM, in which of its boots: what a permit is bound to.
@@ -68,10 +78,11 @@ impl Appraisal {
     pub(crate) fn new(
         outcome: Outcome,
         policy_digest: Digest,
+        bound: Bound,
         appraised: Timestamp,
         lifetime: SignedDuration,
     ) -> Self {
-        let Outcome { reasons, doubts, notes, claims, attester } = outcome;
+        let Outcome { reasons, doubts, notes, claims, attester, key } = outcome;
         // A pass needs everything: no reason, no doubt, and an attester that was identified.
         let verdict = match (reasons.is_empty(), doubts.is_empty(), &attester) {
             (true, true, Some(_)) => Verdict::Trusted,
@@ -79,7 +90,7 @@ impl Appraisal {
             (true, _, _) => Verdict::CannotTell,
         };
         let reasons = [reasons, doubts].concat();
-        Self { verdict, reasons, notes, claims, attester, policy_digest, appraised, lifetime }
+        Self { verdict, reasons, notes, claims, attester, key, policy_digest, bound, appraised, lifetime }
     }
 
     /// The verdict.
@@ -112,10 +123,28 @@ impl Appraisal {
         self.attester.as_ref()
     }
 
+    /// The attestation key that has signed the quote; `None` as for [`attester`](Self::attester).
+    #[must_use]
+    pub fn attestation_key(&self) -> Option<&PublicKey> {
+        self.key.as_ref()
+    }
+
     /// SHA-256 over the policy and everything that belongs to it.
     #[must_use]
     pub fn policy_digest(&self) -> &Digest {
         &self.policy_digest
+    }
+
+    /// The nonce that the evidence had to answer.
+    #[must_use]
+    pub fn nonce(&self) -> &Nonce {
+        &self.bound.nonce
+    }
+
+    /// SHA-256 over the evidence.
+    #[must_use]
+    pub fn evidence_digest(&self) -> &Digest {
+        &self.bound.evidence
     }
 
     /// When it was made, by the verifier's clock.
@@ -139,4 +168,5 @@ pub(crate) struct Outcome {
     pub(crate) notes: Vec<String>,
     pub(crate) claims: Claims,
     pub(crate) attester: Option<Attester>,
+    pub(crate) key: Option<PublicKey>,
 }

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
 
-use crate::appraisal::{Appraisal, Attester, Outcome, PcrClaim, PcrStanding, Reason};
+use crate::appraisal::{Appraisal, Attester, Bound, Outcome, PcrClaim, PcrStanding, Reason};
 use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{BootLogs, EventLog, measured_logs};
@@ -63,6 +63,8 @@ impl<'a> Appraiser<'a> {
     #[must_use]
     pub fn appraise(&self, evidence: &[u8], challenge: Challenge, now: Timestamp) -> Appraisal {
         let mut outcome = Outcome::default();
+        let evidence_digest = HashAlgorithm::Sha256.digest(evidence);
+        let bound = Bound { nonce: challenge.nonce().clone(), evidence: evidence_digest };
         if let Err(stop) = self.judge(evidence, challenge, now, &mut outcome) {
             match stop {
                 Stop::Refused(reason) => outcome.reasons.push(*reason),
@@ -70,7 +72,7 @@ impl<'a> Appraiser<'a> {
             }
         }
         let lifetime = SignedDuration::from_secs(i64::from(self.policy.result.lifetime_seconds));
-        Appraisal::new(outcome, self.policy_digest, now, lifetime)
+        Appraisal::new(outcome, self.policy_digest, bound, now, lifetime)
     }
 
     /// The pipeline. What stops it is a reason; what later steps find is collected in `outcome`.
@@ -94,6 +96,7 @@ impl<'a> Appraiser<'a> {
         let reset_count = clock.reset_count;
         outcome.attester =
             Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
+        outcome.key = Some(key.public().key().clone());
         let log = plain("event log", evidence.event_log.as_ref(), MAX_EVENT_LOG)?;
         let log = log.as_deref().map(EventLog::parse).transpose();
         let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;

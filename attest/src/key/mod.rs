@@ -11,5 +11,6 @@ pub use attestation_key::{AttestationKey, KeyError};
 pub use public_area::{
     ENDORSEMENT, Name, ObjectAttributes, PublicArea, PublicAreaError, Scheme, SchemeKind, Symmetric,
 };
+pub(crate) use public_key::strip_zeros;
 pub use public_key::{EccCurve, PublicKey, PublicKeyError};
 pub use template::{is_initial_attestation_key, is_initial_device_id};
