@@ -184,7 +184,7 @@ fn another_command_line_and_an_old_log_for_its_quote() {
         ["golden.log", "golden.ima"].iter().fold(job, |job, file| job.with(file, golden.lab.path(file)));
     let boot = golden.image.boot("command-line", &golden.tpm("command-line"), &setup, &job).unwrap();
     let report = golden.verdict(&boot);
-    assert_refused(&report, "[reference] PCR 9 (sha256)", "LOADED_IMAGE::LoadOptions");
+    assert_refused(&report, "[reference] PCR 9 (sha256)", "command line changed");
     assert_only(&report, &["[reference] PCR 9 ", "[i12] IMA list"]);
     let mixed = golden.appraise(&boot.file("mixed"), "policy.toml");
     assert_refused(&mixed, "[e01] PCR 9 (sha256)", "do not lead to the quoted value");
@@ -202,7 +202,7 @@ fn another_initrd() {
     fs::write(&other, initrd).unwrap();
     let boot = golden.boot("initrd", &Setup { initrd: Some(other), ..Setup::default() }, "");
     let report = golden.verdict(&boot);
-    assert_refused(&report, "[reference] PCR 9 (sha256)", "initrd");
+    assert_refused(&report, "[reference] PCR 9 (sha256)", "initrd changed");
     assert_only(&report, &["[reference] PCR 9 ", "[reference] PCR 4 ", "[i12] IMA list"]);
 }
 
@@ -290,7 +290,11 @@ fn secure_boot_on_and_off_and_an_image_that_nobody_signed() {
     assert_refused(&off, "[secure-boot] PCR 7", "the policy requires secure boot");
     let found = |reason: &Value| reason["id"] == "secure-boot" && reason["found"] == "it is off";
     assert!(off["reasons"].as_array().unwrap().iter().any(found), "{off:#}");
-    assert_refused(&off, "[reference] PCR 7 (sha256)", "SecureBoot");
+    assert_refused(
+        &off,
+        "[reference] PCR 7 (sha256)",
+        "secure boot state changed, platform key (PK) changed",
+    );
     assert_eq!(off["claims"]["secure_boot"], false);
 
     // An image that nobody signed is not even started.

@@ -60,7 +60,8 @@ need_machine() {
 }
 
 need_secure_boot() {
-    need objcopy sbsign mkfs.vfat mcopy mmd sfdisk
+    PATH=$VM_FETCHED/python/bin:$PATH
+    need objcopy sbsign virt-fw-vars mkfs.vfat mcopy mmd sfdisk
     need_file "$STUB" "$SB_CODE"
 }
 
@@ -214,6 +215,26 @@ root_image() {
     rm -f "$1"
     mke2fs -q -F -t ext4 -b 4096 -O ^has_journal -E root_owner=0:0,hash_seed=68616c6c-6d61-726b-0000-000000000002 \
         -U 68616c6c-6d61-726b-0000-000000000001 -d "$ROOT" "$1" "$2" >/dev/null
+}
+
+# -------------------------------------------- secure boot with own keys -------
+
+# own_keys OUT - PK, KEK and db, .key and .crt, made anew
+own_keys() {
+    local name
+    for name in PK KEK db; do
+        openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 3650 \
+            -subj "/O=Hallmark test/CN=Hallmark test $name" \
+            -keyout "$1/$name.key" -out "$1/$name.crt" 2>/dev/null || die "openssl made no key"
+    done
+}
+
+# own_variables KEYS OUT - a variable store in which they are enrolled
+own_variables() {
+    local owner=48616c6c-6d61-726b-0000-00000000000a # for people only
+    virt-fw-vars --input "$OVMF_VARS" --output "$2" --set-pk "$owner" "$1/PK.crt" \
+        --add-kek "$owner" "$1/KEK.crt" --add-db "$owner" "$1/db.crt" --secure-boot >"$2.log" 2>&1 ||
+        die "virt-fw-vars failed, see $2.log"
 }
 
 # ---------------------------------------------------- unified kernel images --
