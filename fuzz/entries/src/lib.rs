@@ -13,13 +13,15 @@
 )]
 
 mod certificates;
+mod files;
 mod logs;
 mod packages;
 mod policies;
 mod quotes;
 
 pub use certificates::certificate;
-pub use logs::{eventlog, ima};
+pub use files::{file_set, image};
+pub use logs::{cel, eventlog, ima};
 pub use packages::{manifest, package};
 pub use policies::{policy, reference};
 pub use quotes::{evidence, quote};
@@ -36,6 +38,7 @@ pub struct Entry {
 
 /// Every entry point.
 pub const ENTRIES: &[Entry] = &[
+    Entry { name: "cel", run: cel, recorded: &[] },
     Entry { name: "certificate", run: certificate, recorded: &[] },
     Entry {
         name: "eventlog",
@@ -43,7 +46,9 @@ pub const ENTRIES: &[Entry] = &[
         recorded: &["q35-sha256/eventlog.bin", "q35-secureboot-uki/eventlog.bin"],
     },
     Entry { name: "evidence", run: evidence, recorded: &[] },
+    Entry { name: "file_set", run: file_set, recorded: &[] },
     Entry { name: "ima", run: ima, recorded: &["q35-sha256/ima.bin", "q35-ima-ng/ima.ascii"] },
+    Entry { name: "image", run: image, recorded: &[] },
     Entry { name: "manifest", run: manifest, recorded: &[] },
     Entry { name: "package", run: package, recorded: &[] },
     Entry { name: "policy", run: policy, recorded: &[] },

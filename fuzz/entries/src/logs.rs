@@ -1,3 +1,4 @@
+use attest::cel::{Log, RecordBinding, describe};
 use attest::eventlog::{EventLog, EventView, summary_line};
 use attest::ima::{Bank, Extend, ImaList, ascii_to_binary, replay};
 use attest::{HashAlgorithm, PcrIndex};
@@ -51,5 +52,19 @@ fn read_ima(bytes: &[u8], hash: HashAlgorithm) {
     if let Ok(pcrs) = replay(&list, &banks) {
         assert_eq!(pcrs.iter().next().is_none(), bytes.is_empty());
         assert!(pcrs.iter().all(|(pcr, _)| pcr <= PcrIndex::all().last().unwrap_or(pcr)));
+    }
+}
+
+/// Canonical event logs: any bytes give a log or an error, and what is believed of a record reads on one line.
+pub fn cel(data: &[u8]) {
+    let Ok(log) = Log::parse(data) else { return };
+    assert!(log.records().len() <= attest::cel::MAX_RECORDS);
+    for record in log.records() {
+        for bank in HashAlgorithm::ALL {
+            let bound = record.binding(bank) == RecordBinding::Bound;
+            assert!(!bound || record.digest(bank).is_some(), "a digest that is not there binds nothing");
+        }
+        assert!(!describe(record).chars().any(char::is_control));
+        let _ = (record.systemd_event(), record.event());
     }
 }

@@ -112,4 +112,4 @@ macro_rules! entries {
     };
 }
 
-entries! { certificate eventlog evidence ima manifest package policy quote reference }
+entries! { cel certificate eventlog evidence file_set ima image manifest package policy quote reference }
