@@ -175,6 +175,7 @@ macro_rules! judged {
 
 refusals!(
     attest::evidence::EvidenceError,
+    attest::evidence::BootLogsError,
     attest::evidence::LogError,
     attest::eventlog::EventLogError,
     attest::ima::ImaError,

@@ -18,8 +18,8 @@ pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
 use crate::appraisal::{Appraisal, Attester, Bound, Outcome, PcrClaim, PcrStanding, Reason};
 use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{BootLogs, EventLog, measured_logs};
-use crate::evidence::{Evidence, Log, MAX_EVENT_LOG, MAX_IMA_LIST};
+use crate::eventlog::measured_logs;
+use crate::evidence::{BootLogBytes, BootLogsError, Evidence, Log, MAX_IMA_LIST};
 use crate::key::{AttestationKey, PublicArea};
 use crate::policy::{Policy, Reaction};
 use crate::quote::{Quote, VerifiedQuote};
@@ -97,11 +97,9 @@ impl<'a> Appraiser<'a> {
         outcome.attester =
             Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
         outcome.key = Some(key.public().key().clone());
-        let log = plain("event log", evidence.event_log.as_ref(), MAX_EVENT_LOG)?;
-        let log = log.as_deref().map(EventLog::parse).transpose();
-        let log = log.map_err(|error| refuse(error.threat(), "event log", &error))?;
-        let boot = log
-            .map(|log| measured_logs(BootLogs::new(Some(log)), |bank, pcr| quote.value(bank, pcr).copied()));
+        let bytes = BootLogBytes::of(&evidence).map_err(|error| refuse_log(&error))?;
+        let logs = bytes.parse().map_err(|error| refuse_log(&error))?;
+        let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
         let releases = boot::judge(self.policy, self.references, &quote, boot.as_ref(), now, outcome);
         // Without rules for it no list is looked at, and none is inflated.
         let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
@@ -211,6 +209,11 @@ fn verify_quote(
 /// A log's plain bytes.
 fn plain<'a>(place: &str, log: Option<&'a Log>, most: usize) -> Result<Option<Cow<'a, [u8]>>, Stop> {
     log.map(|log| log.bytes(most)).transpose().map_err(|error| refuse(error.threat(), place, &error))
+}
+
+/// A log that can't be read.
+fn refuse_log(error: &BootLogsError) -> Stop {
+    refuse(error.threat(), error.place(), error)
 }
 
 /// What ends a judgement early.

@@ -49,9 +49,20 @@ struct Fields<'a> {
 
 /// Texts that each stand after a record separator.
 pub(super) fn sequence(bytes: &[u8]) -> Result<Vec<Record<'_>>, CelError> {
+    // The first separator is the first byte.
+    texts(bytes.split(|byte| *byte == RECORD_SEPARATOR).skip(1), 1)
+}
+
+/// Texts that each stand on a line: what is left of a sequence when something has removed its separators.
+pub(super) fn lines(bytes: &[u8]) -> Result<Vec<Record<'_>>, CelError> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    texts(bytes.split(|byte| *byte == b'\n'), 0)
+}
+
+fn texts<'a>(parts: impl Iterator<Item = &'a [u8]>, first: usize) -> Result<Vec<Record<'a>>, CelError> {
     let mut records = Vec::new();
-    let mut offset = 1_usize;
-    for text in bytes.split(|byte| *byte == RECORD_SEPARATOR).skip(1) {
+    let mut offset = first;
+    for text in parts {
         let index = records.len();
         if index == MAX_RECORDS {
             return Err(CelError::TooManyRecords);

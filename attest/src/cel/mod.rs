@@ -39,7 +39,7 @@ pub(crate) const MAX_DIGESTS: usize = 16;
 pub enum Encoding {
     /// One JSON array (CEL 1.0 §5, JSON).
     Json,
-    /// JSON texts, each after a record separator (RFC 7464): systemd's log, ours.
+    /// JSON texts, each after a record separator (RFC 7464) or on a line: systemd's log, ours.
     JsonSequence,
     /// CBOR: one array, or items one after another (RFC 8742).
     Cbor,
@@ -53,6 +53,9 @@ pub struct Log<'a> {
     encoding: Encoding,
     records: Vec<Record<'a>>,
 }
+
+/// What every text begins with that Hallmark measures: no loader measures such a text.
+pub const HALLMARK_PREFIX: &str = "hallmark:";
 
 /// RFC 7464's record separator.
 pub(crate) const RECORD_SEPARATOR: u8 = 0x1E;
@@ -70,6 +73,7 @@ impl<'a> Log<'a> {
         let (encoding, records) = match bytes.first() {
             None => (Encoding::JsonSequence, Vec::new()),
             Some(&RECORD_SEPARATOR) => (Encoding::JsonSequence, json::sequence(bytes)?),
+            Some(b'{') => (Encoding::JsonSequence, json::lines(bytes)?),
             Some(b'[' | b' ' | b'\t' | b'\n' | b'\r') => (Encoding::Json, json::array(bytes)?),
             Some(byte) => return Err(CelError::Encoding { found: *byte }),
         };

@@ -147,6 +147,17 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether the content is of a form that nothing but systemd or Hallmark measures, so that a bound one is theirs.
+    pub(crate) fn is_user_space(&self) -> bool {
+        match &self.content {
+            Content::Systemd(_) => {
+                self.systemd_event().is_some_and(|event| !matches!(event, SystemdEvent::Other { .. }))
+            }
+            Content::Hallmark { text, .. } => text.starts_with(super::HALLMARK_PREFIX),
+            _ => false,
+        }
+    }
+
     /// The content as an event of the firmware's kind, without digests.
     #[must_use]
     pub fn event(&self) -> Option<Event<'_>> {

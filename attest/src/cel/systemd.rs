@@ -35,6 +35,8 @@ pub enum SystemdEvent<'a> {
     },
     /// `nvpcr-separator`: no more of them, in PCR 9.
     NvPcrSeparator,
+    /// `os-separator`: what comes after is the operating system's.
+    OsSeparator,
     /// Another text.
     Other {
         /// The text.
@@ -63,6 +65,9 @@ impl<'a> SystemdEvent<'a> {
         }
         if text == "nvpcr-separator" {
             return Self::NvPcrSeparator;
+        }
+        if text == "os-separator" {
+            return Self::OsSeparator;
         }
         Self::prefixed(text).unwrap_or(Self::Other { text })
     }

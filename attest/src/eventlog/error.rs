@@ -10,7 +10,9 @@ use crate::wire::WireError;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EventLogError {
     /// No bytes, or nothing but padding: a machine that measures has at least one event.
-    #[error("the event log is empty: is the TPM enabled in the firmware?")]
+    #[error(
+        "the event log is empty: some clouds hand out an empty file; else look whether the TPM is enabled in the firmware"
+    )]
     Empty,
     /// The log ends inside an event, or a size reaches past its end (threats e06, e07).
     #[error("event {index}: {source}")]

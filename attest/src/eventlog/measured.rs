@@ -137,6 +137,7 @@ impl<'a> MeasuredBoot<'a> {
     }
 
     /// The extended events of a PCR from the firmware's log and its final events, in order, with the digests of `bank`.
+    /// What the operating system extended after them is in [`records_of`](Self::records_of).
     ///
     /// `None` unless that PCR matches in that bank: events that no quote covers are not to be had here.
     #[must_use]
@@ -185,10 +186,12 @@ impl<'a> MeasuredBoot<'a> {
     pub(super) fn is_whole(&self, bank: HashAlgorithm, pcr: PcrIndex) -> bool {
         match self.verdict(bank, pcr) {
             Some(PcrVerdict::Matches { logs, .. }) if logs.measurements == 0 => true,
-            // Where systemd goes on after the firmware: text that is bound is systemd's and no image or table.
-            Some(PcrVerdict::Matches { .. }) if matches!(pcr.get(), 5 | 9 | 11) => self
+            // Where systemd goes on after the firmware: a text that is bound and of systemd's own form is no image, no
+            // table and no action of the firmware's. Any other text might be one (a command line, "Exit Boot Services
+            // Returned with Failure").
+            Some(PcrVerdict::Matches { .. }) => self
                 .records_of(bank, pcr)
-                .is_some_and(|records| records.iter().all(|record| record.bound().is_some())),
+                .is_some_and(|records| records.iter().all(MeasuredRecord::is_user_space)),
             _ => false,
         }
     }
@@ -307,6 +310,12 @@ impl<'m, 'a> MeasuredRecord<'m, 'a> {
     #[must_use]
     pub const fn record(&self) -> &'m Record<'a> {
         self.record
+    }
+
+    /// Whether it is proven that the operating system measured it: its digest covers a text of a form that only systemd
+    /// or Hallmark measures.
+    fn is_user_space(&self) -> bool {
+        self.bound().is_some_and(Record::is_user_space)
     }
 
     /// The record, where its digest covers the content: the text, the event's data, the template's data. What stands

@@ -3,6 +3,7 @@
 //! Parsing believes nothing and inflates nothing. It only makes sure that the pieces are there and that none is larger
 //! than it may be, compressed or not (threat e22).
 
+mod boot_logs;
 mod log;
 mod parts;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 use thiserror::Error;
 
+pub use boot_logs::{BootLogBytes, BootLogsError};
 pub use log::{Log, LogReader};
 pub use parts::{ImaPart, ImaStart, MAX_START_VALUES, MeasurementKind, MeasurementLog, StartValue};
 pub use zstd::{LogError, MAX_WINDOW};

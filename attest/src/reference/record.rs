@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{ReferenceEvent, ReferenceValues, path_text};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{EventLog, EventLogError, MeasuredBoot, PcrVerdict, Role, describe, measured_boot};
+use crate::eventlog::{BootLogs, MeasuredBoot, PcrVerdict, Role, describe, measured_logs};
 use crate::ima::{ImaError, ImaList, ImaOptions, measure};
 use crate::pcr::PcrIndex;
 use crate::quote::SignedQuote;
@@ -36,9 +36,6 @@ pub enum RecordError {
         /// The bank.
         bank: HashAlgorithm,
     },
-    /// The event log is malformed.
-    #[error(transparent)]
-    EventLog(#[from] EventLogError),
     /// The IMA list is malformed, or does not belong to the quote.
     #[error(transparent)]
     Ima(#[from] ImaError),
@@ -66,18 +63,14 @@ pub enum RecordError {
 pub fn record(
     golden: Golden,
     quote: &SignedQuote,
-    event_log: Option<&[u8]>,
+    logs: Option<BootLogs<'_>>,
     ima_list: Option<&[u8]>,
 ) -> Result<ReferenceValues, RecordError> {
     let bank = golden.bank;
     if !quote.values().any(|(_, value)| value.algorithm() == bank) {
         return Err(RecordError::Bank { bank });
     }
-    let boot = event_log
-        .map(|bytes| {
-            EventLog::parse(bytes).map(|log| measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied()))
-        })
-        .transpose()?;
+    let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
     let (pcrs, events) =
         boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank))?;
     let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use attest::HashAlgorithm;
 use attest::challenge::Nonce;
 use attest::dsse;
-use attest::evidence::{MAX_EVENT_LOG, MAX_IMA_LIST};
+use attest::evidence::{BootLogBytes, MAX_IMA_LIST};
 use attest::key::PublicArea;
 use attest::pcr::PcrIndex;
 use attest::quote::{Quote, VerifyingKey};
@@ -178,9 +178,9 @@ fn record_here(args: &RecordArgs, context: &Context) -> Result<ReferenceReport, 
         expires: args.expires,
         bank,
     };
-    let event_log = evidence.event_log.as_ref().map(|log| log.bytes(MAX_EVENT_LOG)).transpose()?;
+    let logs = BootLogBytes::of(&evidence)?;
     let ima_list = evidence.ima.as_ref().map(|ima| ima.list.bytes(MAX_IMA_LIST)).transpose()?;
-    let values = record(golden, &quote, event_log.as_deref(), ima_list.as_deref())?;
+    let values = record(golden, &quote, logs.parse()?, ima_list.as_deref())?;
     if values.pcrs.is_empty() {
         return Err(Failure::refused(
             Some("e15"),
