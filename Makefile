@@ -5,7 +5,7 @@ CARGO ?= cargo
 # Each machine keeps a core busy and takes 512 MiB.
 VM_JOBS ?= 2
 
-.PHONY: help deps test-deps vm-deps build demo test test-vm lint fuzz audit schemas book clean
+.PHONY: help deps test-deps vm-deps build demo test test-vm bench lint fuzz audit schemas book clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test: test-deps ## every test, those in the virtual machine too
 test-vm: vm-deps ## boots that are really measured, in a virtual machine (VM_JOBS at once)
 	$(CARGO) build --workspace --bins --examples
 	$(CARGO) test --package tpm-sim-tests --test vm -- --ignored --test-threads=$(VM_JOBS)
+
+bench: deps ## benchmarks, as ratios to a floor that is measured in the same run
+	$(CARGO) bench --package attest
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) bench --package tpm-sim-tests
 
 lint: deps ## formatting, clippy and rustdoc, warnings denied; each library builds without the others
 	$(CARGO) fmt --all --check

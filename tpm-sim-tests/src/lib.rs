@@ -99,10 +99,19 @@ impl Lab {
     /// # Errors
     /// What the commands said when they failed.
     pub fn provisioned(self, device_id: &str) -> Result<Self, String> {
-        for arguments in [
-            &["ca", "init", "--dir", "factory", "--organization", "Test", "--name", "Test"][..],
-            &self.provision_arguments(device_id).iter().map(String::as_str).collect::<Vec<_>>(),
-        ] {
+        self.provisioned_with(device_id, &[])
+    }
+
+    /// The same with more options for `hallmark provision`.
+    ///
+    /// # Errors
+    /// What the commands said when they failed.
+    pub fn provisioned_with(self, device_id: &str, options: &[&str]) -> Result<Self, String> {
+        let provision = self.provision_arguments(device_id);
+        let provision: Vec<_> = provision.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        for arguments in
+            [&["ca", "init", "--dir", "factory", "--organization", "Test", "--name", "Test"][..], &provision]
+        {
             let ran = self.hallmark(arguments);
             if ran.code != Some(0) {
                 return Err(format!("{arguments:?}: {}", ran.stderr));

@@ -100,12 +100,15 @@ impl Tpm {
     /// # Errors
     /// [`TpmError`] when the TPM can't be asked.
     pub fn persistent(&self, handle: u32) -> Result<Option<Key<'_>>, TpmError> {
-        if !self.is_occupied(handle)? {
-            return Ok(None);
-        }
-        let object = self.run("TPM2_ReadPublic", |context| {
+        let opened = self.context.borrow_mut().execute_without_session(|context| {
             context.tr_from_tpm_public(TpmHandle::Persistent(PersistentTpmHandle::new(handle)?))
-        })?;
+        });
+        let object = match opened {
+            Ok(object) => object,
+            // The TPM says so itself: asking whether the handle is occupied would be one more command.
+            Err(error) if is_no_such_handle(&error) => return Ok(None),
+            Err(error) => return Err(TpmError::from_tss("TPM2_ReadPublic", error)),
+        };
         // From here on the handle closes itself, also when its public area can't be read.
         let mut key = Key {
             tpm: self,
@@ -194,6 +197,12 @@ impl Tpm {
             .ok_or(TpmError::Command { command: COMMAND, cause: "the TPM gave no session".to_owned() })?;
         Ok(Session { tpm: self, session })
     }
+}
+
+/// TPM_RC_HANDLE: nothing is at the handle (Part 3 §12.4).
+fn is_no_such_handle(error: &tss_esapi::Error) -> bool {
+    use tss_esapi::constants::response_code::Tss2ResponseCodeKind;
+    matches!(error, tss_esapi::Error::Tss2Error(code) if code.kind() == Some(Tss2ResponseCodeKind::Handle))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
