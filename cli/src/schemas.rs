@@ -19,7 +19,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("error", schema_for!(FailureReport)),
         ("eventlog-diff", schema_for!(commands::eventlog::diff::DiffReport)),
         ("eventlog-explain", schema_for!(commands::eventlog::explain::ExplainReport)),
-        ("eventlog-show", schema_for!(commands::eventlog::ShowReport)),
+        ("eventlog-show", schema_for!(commands::eventlog::ShowReport<'static>)),
         ("ima-show", schema_for!(commands::ima::ShowReport)),
         ("key-generate", schema_for!(commands::key::KeyReport)),
         ("module", schema_for!(commands::module::ModuleReport)),

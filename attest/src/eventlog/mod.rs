@@ -81,7 +81,11 @@ mod attacks;
 #[cfg(test)]
 pub(crate) mod builder;
 #[cfg(test)]
+mod data_mutations;
+#[cfg(test)]
 mod fact_attacks;
+#[cfg(test)]
+mod other_machines;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -117,7 +121,7 @@ pub use loaded_image::LoadedImage;
 pub use logs::{BootLogs, LogSource, MAX_MEASUREMENT_LOGS};
 pub use measured::{Counts, MeasuredBoot, MeasuredEvent, MeasuredRecord, PcrVerdict};
 pub(crate) use measured::{measured_boot, measured_logs};
-pub use placement::{Placement, placement};
+pub use placement::{Placement, pcr_usage, placement};
 pub use platform_id::{Locator, PlatformId, PlatformNames};
 pub use role::Role;
 pub use sbat::SbatLevel;

@@ -48,6 +48,32 @@ impl Event<'_> {
     }
 }
 
+/// What a PCR is for: PFP 1.06 §3.3.4 below PCR 8, the UAPI group's registry of Linux above, PFP 1.06 §3.3.2 for the rest.
+#[must_use]
+pub const fn pcr_usage(pcr: PcrIndex) -> &'static str {
+    match pcr.get() {
+        0 => "firmware code",
+        1 => "firmware configuration",
+        2 => "option ROMs and drivers",
+        3 => "option ROM configuration",
+        4 => "boot loaders and boot attempts",
+        5 => "boot loader configuration, partitions",
+        6 => "the platform maker's own",
+        7 => "secure boot",
+        8 => "GRUB: commands and command line",
+        9 => "GRUB: files; Linux: initrd and load options",
+        10 => "Linux IMA",
+        11 => "unified kernel image, boot phases",
+        12 => "kernel command line, credentials, addons",
+        13 => "system extensions",
+        14 => "shim: the owner's keys",
+        15 => "the system's identity",
+        16 => "debugging",
+        17..=22 => "dynamic launch",
+        _ => "applications",
+    }
+}
+
 /// A type's places below PCR 8: those of the profile, and those of the field.
 ///
 /// The second column is: the TCG EFI Platform Specification 1.22, which firmware before the profile follows (hand-off

@@ -6,7 +6,7 @@ use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
 /// Own recordings, shipped with the tree: one that is missing is a failure.
-fn own(name: &str, file: &str) -> Vec<u8> {
+pub(super) fn own(name: &str, file: &str) -> Vec<u8> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tpm-sim-tests/vectors");
     std::fs::read(format!("{root}/{name}/{file}")).unwrap_or_else(|error| panic!("{name}/{file}: {error}"))
 }

@@ -1,0 +1,195 @@
+//! `hallmark eventlog show`: a log to be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use attest::eventlog::{EventLog, EventView, pcr_usage, summary_line};
+use attest::{HashAlgorithm, PcrIndex};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
+use super::parse;
+use crate::failure::Failure;
+use crate::output::{BOLD, DIM, Page, Report};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The log, in the firmware's binary form; - for standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Only events of this PCR
+    #[arg(long, value_name = "INDEX")]
+    pcr: Option<u8>,
+    /// PCR by PCR, each with the value that its events lead to, instead of in the log's order
+    #[arg(long)]
+    by_pcr: bool,
+    /// As `hallmark eventlog explain`: how this PCR came to its value
+    #[arg(long, value_name = "PCR", conflicts_with_all = ["pcr", "by_pcr", "diff"])]
+    pub(super) explain: Option<u32>,
+    /// As `hallmark eventlog diff`: what changed from FILE to this log
+    #[arg(long, value_name = "AFTER", conflicts_with_all = ["pcr", "by_pcr"])]
+    pub(super) diff: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ShowReport<'a> {
+    /// Number of events in the log.
+    event_count: u32,
+    /// Banks that the log has digests for.
+    banks: Vec<String>,
+    /// What the header says; none in a SHA-1-only log.
+    header: Option<HeaderReport>,
+    /// Locality of TPM2_Startup, when the log tells.
+    startup_locality: Option<u8>,
+    /// Bytes of padding after the last event.
+    padding: usize,
+    /// The events, in order. Nothing in them is verified.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    events: Events<'a>,
+    #[serde(skip)]
+    bank: HashAlgorithm,
+    #[serde(skip)]
+    by_pcr: bool,
+}
+
+/// The Spec ID event. Nothing measures it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HeaderReport {
+    /// Major, minor and errata of the profile that the firmware says it follows.
+    profile_version: String,
+    /// `client`, `server`, or a number.
+    platform_class: String,
+    /// Whether the firmware is of 32 or 64 bits, by the size of its UINTN.
+    uintn_bits: u32,
+    /// Every declared algorithm, known or not, with the size of its digests in bytes.
+    algorithms: Vec<AlgorithmReport>,
+    /// The vendor's bytes, in hex.
+    vendor_info: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct AlgorithmReport {
+    /// TPM_ALG_ID.
+    id: u16,
+    /// Its name, when it is replayed.
+    name: Option<String>,
+    /// Size of a digest in bytes.
+    size: u16,
+}
+
+/// The events that are shown; each is read when it is written, so that memory does not grow with the log (threat e06).
+#[derive(Debug, Clone, Copy)]
+struct Events<'a> {
+    log: EventLog<'a>,
+    pcr: Option<u8>,
+}
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = self
+            .log
+            .events()
+            .filter(|event| self.pcr.is_none() || event.pcr().map(PcrIndex::get) == self.pcr);
+        serializer.collect_seq(shown.map(|event| EventView::unverified(&event)))
+    }
+}
+
+impl<'a> ShowReport<'a> {
+    pub(super) fn new(bytes: &'a [u8], args: &Args) -> Result<Self, Failure> {
+        let log = parse(bytes, &args.file)?;
+        // One bank is enough to read by: SHA-256 where there is one, else the strongest.
+        let bank = log.banks().find(|bank| *bank == HashAlgorithm::Sha256).or_else(|| log.banks().last());
+        Ok(Self {
+            event_count: log.event_count(),
+            banks: log.banks().map(|bank| bank.to_string()).collect(),
+            header: header(&log),
+            startup_locality: log.startup_locality(),
+            padding: log.padding(),
+            events: Events { log, pcr: args.pcr },
+            bank: bank.unwrap_or(HashAlgorithm::Sha256),
+            by_pcr: args.by_pcr,
+        })
+    }
+
+    fn head(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let (count, banks) = (self.event_count, self.banks.join(", "));
+        page.styled(BOLD, format_args!("{count} events, banks {banks}; not verified against any quote"))?;
+        match &self.header {
+            Some(header) => page.line(format_args!(
+                "crypto-agile log of a {} platform, profile {}, {}-bit firmware",
+                header.platform_class, header.profile_version, header.uintn_bits
+            ))?,
+            None => page.line("SHA-1-only log, without a header of its own")?,
+        }
+        if let Some(locality) = self.startup_locality {
+            page.line(format_args!("TPM2_Startup at locality {locality}"))?;
+        }
+        if self.padding > 0 {
+            page.line(format_args!("{} bytes of padding after the last event", self.padding))?;
+        }
+        Ok(())
+    }
+
+    fn lines_of(&self, page: &mut Page<'_>, pcr: Option<u8>) -> io::Result<()> {
+        let events = self.events.log.events();
+        events
+            .filter(|event| event.pcr().map(PcrIndex::get) == pcr)
+            .try_for_each(|event| page.line(summary_line(&event, self.bank)))
+    }
+
+    /// A head for each PCR with its use and the value that its events lead to.
+    fn groups(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let replayed = self.events.log.replay();
+        let wanted = |pcr: PcrIndex| self.events.pcr.is_none_or(|only| only == pcr.get());
+        for pcr in PcrIndex::all().filter(|pcr| wanted(*pcr)) {
+            if !self.events.log.events().any(|event| event.pcr() == Some(pcr)) {
+                continue;
+            }
+            page.styled(BOLD, format_args!("\nPCR {pcr}: {}", pcr_usage(pcr)))?;
+            if let Some(value) = replayed.get(self.bank, pcr) {
+                page.styled(DIM, format_args!("leads to {}:{}", self.bank, value.to_hex()))?;
+            }
+            self.lines_of(page, Some(pcr.get()))?;
+        }
+        if self.events.pcr.is_none() && self.events.log.events().any(|event| event.pcr().is_none()) {
+            page.styled(BOLD, "\nof no PCR")?;
+            self.lines_of(page, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for ShowReport<'_> {
+    fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
+        self.head(page)?;
+        match self.events.pcr {
+            _ if self.by_pcr => self.groups(page),
+            Some(pcr) => self.lines_of(page, Some(pcr)),
+            None => {
+                let mut events = self.events.log.events();
+                events.try_for_each(|event| page.line(summary_line(&event, self.bank)))
+            }
+        }
+    }
+}
+
+fn header(log: &EventLog<'_>) -> Option<HeaderReport> {
+    let header = log.spec_id()?;
+    let (major, minor, errata) = header.version();
+    let algorithm = |(id, size)| AlgorithmReport {
+        id,
+        name: HashAlgorithm::from_tpm_id(id).map(|algorithm| algorithm.to_string()),
+        size,
+    };
+    Some(HeaderReport {
+        profile_version: format!("{major}.{minor} errata {errata}"),
+        platform_class: match header.platform_class() {
+            0 => "client".to_owned(),
+            1 => "server".to_owned(),
+            other => other.to_string(),
+        },
+        uintn_bits: u32::from(header.uintn_size()).saturating_mul(32),
+        algorithms: header.algorithms().map(algorithm).collect(),
+        vendor_info: hex::encode(header.vendor_info()),
+    })
+}
