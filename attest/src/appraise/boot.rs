@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::claims;
+use super::bank;
+use super::facts::{self, refuse_unless_tolerated};
 use super::release::{self, Judged, Releases};
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
 use crate::digest::HashAlgorithm;
-use crate::eventlog::{ExitBootServices, MeasuredBoot, PcrVerdict, SecureBoot};
+use crate::eventlog::{MeasuredBoot, PcrVerdict};
 use crate::pcr::PcrIndex;
-use crate::policy::{Demand, Policy};
+use crate::policy::Policy;
 use crate::quote::VerifiedQuote;
 use crate::reference::TrustedReference;
 
@@ -24,8 +25,11 @@ pub(super) fn judge<'r>(
     let bank = policy.quote.bank;
     let judged: Vec<_> = policy.quote.pcrs.iter().copied().filter(|pcr| *pcr != PcrIndex::IMA).collect();
     for pcr in &judged {
-        if let Some(reason) = explain(bank, *pcr, quote, boot) {
-            outcome.reasons.push(reason);
+        match explain(bank, *pcr, quote, boot) {
+            // What no event explains is never tolerated: it is a verdict of its own (threat e15).
+            Some(reason) if reason.id == "e01" => refuse_unless_tolerated(policy, *pcr, reason, outcome),
+            Some(reason) => outcome.reasons.push(reason),
+            None => {}
         }
     }
     if !judged.iter().any(|pcr| boot.is_some_and(|boot| boot.matches(bank, *pcr))) {
@@ -35,9 +39,11 @@ pub(super) fn judge<'r>(
     let releases = release::find(policy, references, &shown, now, outcome);
     list_claims(policy, releases.matching(), &shown, outcome);
     if let Some(boot) = boot {
-        judge_facts(policy, &judged, boot, outcome);
-    } else if policy.boot.secure_boot == Demand::Require {
-        outcome.reasons.push(secure_boot_reason("there is no event log"));
+        let facts = boot.facts(bank);
+        facts::judge(policy, &judged, &facts, boot, outcome);
+        bank::judge(policy, &judged, quote, boot, &facts, outcome);
+    } else {
+        facts::judge_without_log(&policy.boot, outcome);
     }
     releases
 }
@@ -130,54 +136,4 @@ fn list_claims(
             PcrClaim { bank, pcr, value: *value, standing, judged }
         })
         .collect();
-}
-
-fn judge_facts(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
-    let facts = boot.facts(policy.quote.bank);
-    outcome.claims.boot = Some(claims::boot_claims(&facts));
-    match facts.secure_boot() {
-        SecureBoot::On { .. } => outcome.claims.secure_boot = Some(true),
-        SecureBoot::Off { .. } => outcome.claims.secure_boot = Some(false),
-        SecureBoot::Unknown { .. } => {}
-    }
-    if policy.boot.secure_boot == Demand::Require {
-        match facts.secure_boot() {
-            SecureBoot::On { .. } => {}
-            SecureBoot::Off { .. } => outcome.reasons.push(secure_boot_reason("it is off")),
-            SecureBoot::Unknown { doubt } => outcome.reasons.push(secure_boot_reason(&doubt.to_string())),
-        }
-    }
-    for fault in facts.faults() {
-        let pcr = fault.pcr();
-        if judged.contains(&pcr) {
-            outcome.reasons.push(Reason {
-                id: "e08",
-                what: fault.to_string(),
-                place: format!("PCR {pcr} ({})", policy.quote.bank),
-                expected: "one separator, and nothing of the firmware after it".to_owned(),
-                found: String::new(),
-            });
-        }
-    }
-    match facts.exit_boot_services() {
-        ExitBootServices::Failed { place } => {
-            outcome.notes.push(format!("ExitBootServices failed (event {})", place.event));
-        }
-        ExitBootServices::Missing => {
-            outcome
-                .notes
-                .push("no ExitBootServices event: the log may have been read before the end".to_owned());
-        }
-        _ => {}
-    }
-}
-
-fn secure_boot_reason(found: &str) -> Reason {
-    Reason {
-        id: "secure-boot",
-        what: "the policy requires secure boot".to_owned(),
-        place: "PCR 7".to_owned(),
-        expected: "on".to_owned(),
-        found: found.to_owned(),
-    }
 }

@@ -3,11 +3,15 @@
 //! Nothing here returns an error: whatever goes wrong while evidence is judged is a reason against it, so that no error
 //! path can end in a pass (threat q18).
 
+mod bank;
 mod boot;
 mod claims;
+mod command_line;
 mod endorsement;
+mod facts;
 mod ima;
 mod release;
+mod secure_boot;
 
 use std::borrow::Cow;
 
@@ -21,7 +25,7 @@ use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::measured_logs;
 use crate::evidence::{BootLogBytes, BootLogsError, Evidence, Log, MAX_IMA_LIST};
 use crate::key::{AttestationKey, PublicArea};
-use crate::policy::{Policy, Reaction};
+use crate::policy::{Policy, QuoteRules, Reaction};
 use crate::quote::{Quote, VerifiedQuote};
 use crate::reference::TrustedReference;
 
@@ -93,6 +97,7 @@ impl<'a> Appraiser<'a> {
         self.check_coverage(&quote)?;
         let clock = quote.clock();
         self.check_clock(&quote, outcome);
+        self.check_restarts(&quote, outcome);
         let reset_count = clock.reset_count;
         outcome.attester =
             Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
@@ -105,7 +110,7 @@ impl<'a> Appraiser<'a> {
         let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
         ima::judge(self.policy, &releases, &quote, list.as_deref(), outcome);
-        refuse_unexplained(outcome);
+        refuse_unexplained(&self.policy.quote, outcome);
         Ok(())
     }
 
@@ -152,6 +157,25 @@ impl<'a> Appraiser<'a> {
         })))
     }
 
+    /// Suspending, resuming and hibernating count as restarts: what ran before them is not measured anew (threat q11).
+    fn check_restarts(&self, quote: &VerifiedQuote, outcome: &mut Outcome) {
+        let restarts = quote.clock().restart_count;
+        if restarts == 0 {
+            return;
+        }
+        let reason = Reason {
+            id: "q11",
+            what: "the TPM was suspended or restarted since its last reset".to_owned(),
+            place: "quote".to_owned(),
+            expected: "restart count 0".to_owned(),
+            found: restarts.to_string(),
+        };
+        match self.policy.quote.restarts {
+            Reaction::Report => outcome.notes.push(reason.to_string()),
+            Reaction::Refuse => outcome.reasons.push(reason),
+        }
+    }
+
     fn check_clock(&self, quote: &VerifiedQuote, outcome: &mut Outcome) {
         if quote.clock().safe {
             return;
@@ -171,12 +195,14 @@ impl<'a> Appraiser<'a> {
 }
 
 /// The last line: whatever was judged before, a judged PCR that nothing explains is never part of a pass (threat e15).
-fn refuse_unexplained(outcome: &mut Outcome) {
+fn refuse_unexplained(rules: &QuoteRules, outcome: &mut Outcome) {
     if !outcome.reasons.is_empty() {
         return;
     }
-    let unexplained = |claim: &&PcrClaim| {
-        claim.judged && matches!(claim.standing, PcrStanding::Unexplained | PcrStanding::Differs)
+    let unexplained = |claim: &&PcrClaim| match claim.standing {
+        PcrStanding::Unexplained => claim.judged,
+        PcrStanding::Differs => claim.judged && !rules.tolerate.contains(&claim.pcr),
+        _ => false,
     };
     let reasons: Vec<_> = outcome
         .claims

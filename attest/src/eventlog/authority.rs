@@ -78,6 +78,20 @@ impl<'a> MeasuredAuthority<'a> {
     }
 }
 
+/// What vouched, on one line for people.
+#[must_use]
+pub fn describe_authority(authority: &MeasuredAuthority<'_>) -> String {
+    match authority.authority().map(|authority| authority.entry) {
+        Some(AuthorityEntry::Certificate(certificate)) => {
+            let subject =
+                certificate.fields().map_or_else(String::new, |fields| format!("{}, ", fields.subject));
+            format!("{subject}{}", certificate.fingerprint())
+        }
+        Some(AuthorityEntry::Hash(hash)) => hash.to_string(),
+        None => format!("nothing that its digest explains, {}", authority.digest()),
+    }
+}
+
 /// An authority that drivers were loaded by before the separator: db's own kind of entry, under no name of secure
 /// boot's configuration.
 pub(super) fn vouches_before_separator(variable: &UefiVariable<'_>) -> bool {

@@ -91,7 +91,7 @@ mod properties;
 #[cfg(test)]
 mod recorded;
 
-pub use authority::MeasuredAuthority;
+pub use authority::{MeasuredAuthority, describe_authority};
 pub use binding::{Binding, Hint, Portion};
 pub use command_line::CommandLine;
 pub use configuration::SecureBootConfiguration;

@@ -1,11 +1,17 @@
 //! Rules for the measured boot.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::fault::Findings;
-use super::reaction::{Demand, Reaction};
+use super::reaction::{Demand, Reaction, Tolerance};
+use crate::digest::{Digest, HashAlgorithm};
 
 /// Rules for the measured boot.
+///
+/// A rule that is left out judges nothing beyond the references, but for those with a default. A rule that is there
+/// needs its fact proven: what is not proven is refused (docs: "What a measured boot proves").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootRules {
@@ -20,9 +26,51 @@ pub struct BootRules {
     /// A device that booted a withdrawn release.
     #[serde(default = "Reaction::refuse")]
     pub withdrawn_release: Reaction,
-    /// Whether secure boot has to be on.
+    /// Whether secure boot has to be on, and shim has to verify what it loads.
     #[serde(default = "Demand::optional")]
     pub secure_boot: Demand,
+    /// Setup mode or audit mode: whoever boots may set the keys, or load anything (threat e20).
+    #[serde(default = "Tolerance::report")]
+    pub setup_mode: Tolerance,
+    /// SHA-256 fingerprints of the certificates, and SHA-256 hashes of images, that may vouch for what is loaded.
+    #[serde(default)]
+    pub authorities: Vec<Digest>,
+    /// An authority that is not in the measured db, and an authority or image that is in the measured dbx (threat e10).
+    #[serde(default = "Reaction::refuse")]
+    pub revoked: Reaction,
+    /// What the measured dbx must have: SHA-256 hashes of images or of certificates' signed parts, fingerprints (e20).
+    #[serde(default)]
+    pub dbx_contains: Vec<Digest>,
+    /// How many entries the measured dbx must have at least.
+    #[serde(default)]
+    pub dbx_minimum: Option<u32>,
+    /// The least generation of each component that shim's SBAT level must demand, e.g. `{ shim = 4, grub = 4 }` (e20).
+    #[serde(default)]
+    pub sbat_minimum: BTreeMap<String, u64>,
+    /// The least date of shim's SBAT level: ten digits, `YYYYMMDDNN`.
+    #[serde(default)]
+    pub sbat_date: Option<u64>,
+    /// The kernel's command lines that may be, each as the loader measures it.
+    #[serde(default)]
+    pub command_line: Vec<String>,
+    /// The firmware's versions that may be.
+    #[serde(default)]
+    pub firmware_versions: Vec<String>,
+    /// Drivers from cards in PCR 2.
+    #[serde(default = "Tolerance::report")]
+    pub option_roms: Tolerance,
+    /// A firmware whose debugger is enabled.
+    #[serde(default = "Tolerance::refuse")]
+    pub debugger: Tolerance,
+    /// A firmware that leaves memory open to devices.
+    #[serde(default = "Tolerance::report")]
+    pub dma_protection: Tolerance,
+    /// A firmware that did not hand over, or of which no log tells (threat e14).
+    #[serde(default = "Tolerance::report")]
+    pub exit_boot_services: Tolerance,
+    /// Events in judged PCRs of types that the profile does not allow there (threat e16).
+    #[serde(default = "Tolerance::report")]
+    pub event_placement: Tolerance,
 }
 
 impl BootRules {
@@ -38,6 +86,53 @@ impl BootRules {
                 "boot.secure_boot",
                 "secure boot may be off; set it to \"require\" where devices have it",
             );
+        }
+        if self.debugger != Tolerance::Refuse {
+            findings.weak(
+                "boot.debugger",
+                "a firmware whose debugger is enabled passes; whoever has the cable has the machine",
+            );
+        }
+        if self.revoked == Reaction::Report {
+            findings.weak("boot.revoked", "an image that dbx forbids passes (threat e10)");
+        }
+        self.check_lists(findings);
+        self.check_revocations(findings);
+    }
+
+    fn check_lists(&self, findings: &mut Findings<'_, '_>) {
+        for (field, digests) in [("authorities", &self.authorities), ("dbx_contains", &self.dbx_contains)] {
+            for (at, digest) in digests.iter().enumerate() {
+                if digest.algorithm() != HashAlgorithm::Sha256 {
+                    let message = format!("{} digest, expected sha256:HEX", digest.algorithm());
+                    findings.wrong(&format!("boot.{field}[{at}]"), message);
+                }
+            }
+        }
+        for (field, texts) in
+            [("command_line", &self.command_line), ("firmware_versions", &self.firmware_versions)]
+        {
+            for (at, text) in texts.iter().enumerate() {
+                if text.chars().any(char::is_control) {
+                    let message = "has control characters; loaders and firmware measure none";
+                    findings.wrong(&format!("boot.{field}[{at}]"), message);
+                }
+            }
+        }
+    }
+
+    fn check_revocations(&self, findings: &mut Findings<'_, '_>) {
+        if self.dbx_minimum == Some(0) {
+            findings.wrong("boot.dbx_minimum", "0 entries are always there; expected at least 1");
+        }
+        for (component, generation) in &self.sbat_minimum {
+            if *generation == 0 || component.is_empty() {
+                let field = format!("boot.sbat_minimum.{component}");
+                findings.wrong(&field, "expected a component and a generation of at least 1");
+            }
+        }
+        if self.sbat_date.is_some_and(|date| !(1_000_000_000..=9_999_999_999).contains(&date)) {
+            findings.wrong("boot.sbat_date", "expected ten digits, YYYYMMDDNN, e.g. 2024010900");
         }
     }
 }

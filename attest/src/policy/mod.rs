@@ -18,7 +18,7 @@ pub use boot::BootRules;
 pub use fault::{PolicyError, PolicyFault};
 pub use ima::{ImaRules, ReleaseScope};
 pub use quote::QuoteRules;
-pub use reaction::{Demand, Reaction};
+pub use reaction::{Demand, Reaction, Tolerance};
 pub use result::ResultRules;
 pub use trust::Trust;
 

@@ -21,6 +21,13 @@ pub struct QuoteRules {
     /// What it means when the TPM can't vouch that its clock did not go back (threat q11).
     #[serde(default = "Reaction::report")]
     pub unsafe_clock: Reaction,
+    /// What it means when the TPM was suspended or restarted since its last reset (threat q11).
+    #[serde(default = "Reaction::report")]
+    pub restarts: Reaction,
+    /// PCRs of `pcrs` whose events need not lead to the quoted value: genuine machines exist whose firmware log of PCR 0
+    /// does not. What is wrong with them is reported, always; a PCR that no event explains is refused all the same (e15).
+    #[serde(default)]
+    pub tolerate: Vec<PcrIndex>,
     /// Whether a SHA-1 bank may be judged at all (threat e12).
     #[serde(default)]
     pub allow_sha1: bool,
@@ -49,6 +56,7 @@ impl QuoteRules {
                 findings.wrong(&field, format!("PCR {pcr} stands twice"));
             }
         }
+        self.check_tolerated(findings);
         match (self.bank, self.allow_sha1) {
             (HashAlgorithm::Sha1, false) => findings
                 .wrong("quote.bank", "sha1 is broken; set quote.allow_sha1 = true if there is no other bank"),
@@ -64,6 +72,29 @@ impl QuoteRules {
                 "quote.unsafe_clock",
                 "a TPM that can't vouch that its clock did not go back is only reported (threat q11); set it to \"refuse\"",
             );
+        }
+    }
+}
+
+impl QuoteRules {
+    fn check_tolerated(&self, findings: &mut Findings<'_, '_>) {
+        for (at, pcr) in self.tolerate.iter().enumerate() {
+            let field = format!("quote.tolerate[{at}]");
+            if !self.pcrs.contains(pcr) {
+                findings.wrong(&field, format!("PCR {pcr} is not in quote.pcrs, so nothing is judged of it"));
+            } else if *pcr == PcrIndex::IMA {
+                findings.wrong(&field, "PCR 10 belongs to IMA; [ima] says what to do about its list");
+            } else {
+                findings.weak(
+                    &field,
+                    format!("a log of PCR {pcr} that does not lead to the quoted value is only reported"),
+                );
+            }
+        }
+        let boot = |pcr: &&PcrIndex| **pcr != PcrIndex::IMA;
+        if !self.tolerate.is_empty() && self.pcrs.iter().filter(boot).all(|pcr| self.tolerate.contains(pcr)) {
+            findings
+                .wrong("quote.tolerate", "has every PCR of the boot, so any boot would pass; leave one out");
         }
     }
 }

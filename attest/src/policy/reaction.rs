@@ -22,6 +22,28 @@ impl Reaction {
     }
 }
 
+/// What to do about something that some devices have for good reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tolerance {
+    /// The device is refused.
+    Refuse,
+    /// It stands in the report and changes nothing.
+    Report,
+    /// It is not mentioned.
+    Allow,
+}
+
+impl Tolerance {
+    pub(super) const fn refuse() -> Self {
+        Self::Refuse
+    }
+
+    pub(super) const fn report() -> Self {
+        Self::Report
+    }
+}
+
 /// Whether a claim has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

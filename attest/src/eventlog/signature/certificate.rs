@@ -1,7 +1,7 @@
 //! The X.509 certificates of signature lists: who is trusted to sign, by name and fingerprint.
 
 use der::asn1::ObjectIdentifier;
-use der::{Decode as _, Encode as _};
+use der::{Decode as _, Encode as _, Header, Reader as _, SliceReader, Tag};
 use serde::Serialize;
 use x509_cert::name::Name;
 
@@ -61,6 +61,15 @@ impl<'a> X509Certificate<'a> {
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         HashAlgorithm::Sha256.digest(self.0)
+    }
+
+    /// The part that its issuer signed, which dbx revokes certificates by (UEFI 2.10 §32.4.1: the hash of the
+    /// to-be-signed part); `None` when the bytes are no sequence that begins with one.
+    #[must_use]
+    pub fn signed_part(&self) -> Option<&'a [u8]> {
+        let mut reader = SliceReader::new(self.0).ok()?;
+        Header::decode(&mut reader).ok().filter(|header| header.tag == Tag::Sequence)?;
+        reader.tlv_bytes().ok()
     }
 
     /// Subject, issuer and serial number; `None` when the bytes are no certificate in DER that fills them.

@@ -1,0 +1,224 @@
+//! Secure boot against the policy: its state, what vouched for images, and what is revoked (threats e09, e10, e20).
+
+use super::facts::react;
+use crate::appraisal::{Outcome, Reason};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::{
+    AuthorityEntry, Facts, MeasuredAuthority, MeasuredBoot, SecureBoot, SignatureLists, describe_authority,
+};
+use crate::policy::{BootRules, Demand, Reaction, Tolerance};
+
+pub(super) fn judge(rules: &BootRules, facts: &Facts<'_>, boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+    let judgement = Judgement { rules, facts };
+    judgement.state(outcome);
+    judgement.modes(outcome);
+    judgement.authorities(outcome);
+    judgement.revoked(boot, outcome);
+    judgement.dbx(outcome);
+    judgement.sbat(outcome);
+}
+
+struct Judgement<'j, 'a> {
+    rules: &'j BootRules,
+    facts: &'j Facts<'a>,
+}
+
+impl Judgement<'_, '_> {
+    fn reason(&self, id: &'static str, what: impl Into<String>) -> Reason {
+        Reason {
+            id,
+            what: what.into(),
+            place: format!("PCR 7 ({})", self.facts.bank()),
+            expected: String::new(),
+            found: String::new(),
+        }
+    }
+
+    fn state(&self, outcome: &mut Outcome) {
+        let unverified = self.facts.shim().verification_disabled == Some(true);
+        let found = match self.facts.secure_boot() {
+            SecureBoot::On { .. } if unverified => {
+                "on, but shim was told to verify nothing (MokSBState)".to_owned()
+            }
+            SecureBoot::On { .. } => return,
+            SecureBoot::Off { .. } => "it is off".to_owned(),
+            SecureBoot::Unknown { doubt } => doubt.to_string(),
+        };
+        if self.rules.secure_boot == Demand::Require {
+            let reason = self.reason("secure-boot", "the policy requires secure boot");
+            outcome.reasons.push(Reason { expected: "on".to_owned(), found, ..reason });
+        } else if unverified {
+            outcome.notes.push("shim was told to verify nothing (MokSBState)".to_owned());
+        }
+    }
+
+    fn modes(&self, outcome: &mut Outcome) {
+        let configuration = self.facts.configuration();
+        let modes = [
+            (configuration.setup_mode, "setup mode: whoever boots may set the keys"),
+            (configuration.audit_mode, "audit mode: images are loaded whether they may or not"),
+        ];
+        for (mode, what) in modes {
+            if mode == Some(true) {
+                react(self.rules.setup_mode, self.reason("setup-mode", what), outcome);
+            }
+        }
+        if self.rules.setup_mode == Tolerance::Refuse && configuration.setup_mode.is_none() {
+            let what = "the policy refuses setup mode, and PCR 7 does not prove that it was off";
+            outcome.reasons.push(self.reason("setup-mode", what));
+        }
+    }
+
+    /// Everything that vouched must be in the policy's list; what nobody can read is in no list.
+    fn authorities(&self, outcome: &mut Outcome) {
+        if self.rules.authorities.is_empty() {
+            return;
+        }
+        let vouching = self.facts.authorities().into_iter().flatten().filter(|a| !a.is_state_of_shim());
+        let mut none = true;
+        for authority in vouching {
+            none = false;
+            if !self.allows(authority) {
+                let reason = self.reason("authorities", "the policy does not know what vouched for an image");
+                let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
+                outcome.reasons.push(Reason { found, ..reason });
+            }
+        }
+        if none {
+            let what = "the policy names what may vouch for images, and nothing did that is proven";
+            outcome.reasons.push(self.reason("authorities", what));
+        }
+    }
+
+    fn allows(&self, authority: &MeasuredAuthority<'_>) -> bool {
+        let digest = match authority.authority().map(|authority| authority.entry) {
+            Some(AuthorityEntry::Certificate(certificate)) => certificate.fingerprint(),
+            Some(AuthorityEntry::Hash(hash)) => hash,
+            None => return false,
+        };
+        self.rules.authorities.contains(&digest)
+    }
+
+    /// An authority outside of db, an authority or an image in dbx (threat e10).
+    fn revoked(&self, boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+        let tolerance = match self.rules.revoked {
+            Reaction::Refuse => Tolerance::Refuse,
+            Reaction::Report => Tolerance::Report,
+        };
+        let authorities = || self.facts.authorities().into_iter().flatten();
+        let mut told = |what: &str, found: String| {
+            react(tolerance, Reason { found, ..self.reason("e10", what) }, outcome);
+        };
+        for authority in authorities().filter(|authority| self.facts.is_in_db(authority) == Some(false)) {
+            let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
+            told("an image was loaded by an authority that is not in the measured db", found);
+        }
+        let Some(dbx) = self.facts.configuration().dbx else { return };
+        for authority in authorities().filter(|authority| forbids_authority(&dbx, authority)) {
+            let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
+            told("an image was loaded by an authority that the measured dbx forbids", found);
+        }
+        for digest in loaded(boot, self.facts).filter(|digest| forbids_image(&dbx, digest)) {
+            told("an image was loaded that the measured dbx forbids", digest.to_string());
+        }
+    }
+
+    fn dbx(&self, outcome: &mut Outcome) {
+        let BootRules { dbx_contains, dbx_minimum, .. } = self.rules;
+        if dbx_contains.is_empty() && dbx_minimum.is_none() {
+            return;
+        }
+        let Some(dbx) = self.facts.configuration().dbx else {
+            outcome
+                .reasons
+                .push(self.reason("dbx", "the policy asks for entries of dbx, and PCR 7 proves no dbx"));
+            return;
+        };
+        let (entries, least) = (dbx.count(), dbx_minimum.unwrap_or(0));
+        if u32::try_from(entries).is_ok_and(|entries| entries < least) {
+            outcome.reasons.push(Reason {
+                expected: format!("at least {least} entries"),
+                found: entries.to_string(),
+                ..self.reason("e20", "dbx is older than the policy's minimum")
+            });
+        }
+        let known: std::collections::BTreeSet<_> = match dbx_contains.is_empty() {
+            true => std::collections::BTreeSet::new(),
+            false => dbx.signatures().filter_map(|signature| named(&signature)).collect(),
+        };
+        let mut missing = dbx_contains.iter().filter(|digest| !known.contains(digest));
+        if let Some(first) = missing.next() {
+            outcome.reasons.push(Reason {
+                expected: first.to_string(),
+                found: format!(
+                    "{entries} entries, {} of the policy's missing",
+                    missing.count().saturating_add(1)
+                ),
+                ..self.reason("e20", "dbx lacks what the policy wants forbidden")
+            });
+        }
+    }
+
+    fn sbat(&self, outcome: &mut Outcome) {
+        let BootRules { sbat_minimum, sbat_date, .. } = self.rules;
+        if sbat_minimum.is_empty() && sbat_date.is_none() {
+            return;
+        }
+        let Some(level) = self.facts.shim().sbat_level else {
+            outcome
+                .reasons
+                .push(self.reason("sbat", "the policy asks for an SBAT level, and PCR 7 proves none"));
+            return;
+        };
+        for (component, least) in sbat_minimum {
+            let found = level.generation(component);
+            if found.is_none_or(|found| found < *least) {
+                outcome.reasons.push(Reason {
+                    expected: format!("{component} {least} or more"),
+                    found: found.map_or_else(|| "any generation".to_owned(), |found| found.to_string()),
+                    ..self.reason("e20", "shim's SBAT level is below the policy's minimum")
+                });
+            }
+        }
+        if let Some(least) = sbat_date.filter(|least| level.date().is_none_or(|date| date < *least)) {
+            outcome.reasons.push(Reason {
+                expected: format!("{least} or later"),
+                found: level.date().map_or_else(|| "no date".to_owned(), |date| date.to_string()),
+                ..self.reason("e20", "shim's SBAT level is older than the policy's minimum")
+            });
+        }
+    }
+}
+
+/// By what an entry of dbx is named in a policy: an image's hash, a certificate's fingerprint, or the hash of its signed
+/// part.
+fn named(signature: &crate::eventlog::Signature<'_>) -> Option<Digest> {
+    signature
+        .image_hash()
+        .or_else(|| signature.certificate_hash())
+        .or_else(|| signature.certificate().map(|certificate| certificate.fingerprint()))
+}
+
+/// The images of PCR 4 and 2, by the hashes of every bank in which they are proven.
+fn loaded<'a>(boot: &MeasuredBoot<'a>, facts: &Facts<'a>) -> impl Iterator<Item = Digest> + use<'a> {
+    let banks = HashAlgorithm::ALL.into_iter().filter(|bank| *bank != HashAlgorithm::Sha1);
+    let images: Vec<_> =
+        banks.filter_map(|bank| boot.images(bank)).flatten().map(|image| *image.digest()).collect();
+    images.into_iter().chain(facts.option_roms().unwrap_or_default().to_vec())
+}
+
+fn forbids_image(dbx: &SignatureLists<'_>, digest: &Digest) -> bool {
+    dbx.signatures().any(|signature| signature.image_hash().as_ref() == Some(digest))
+}
+
+fn forbids_authority(dbx: &SignatureLists<'_>, authority: &MeasuredAuthority<'_>) -> bool {
+    let Some(authority) = authority.authority() else { return false };
+    let signed = match authority.entry {
+        AuthorityEntry::Certificate(certificate) => certificate.signed_part(),
+        AuthorityEntry::Hash(_) => None,
+    };
+    dbx.signatures().any(|signature| {
+        let revokes = |hash: Digest| signed.is_some_and(|signed| hash.algorithm().digest(signed) == hash);
+        signature.data().content() == authority.content() || signature.certificate_hash().is_some_and(revokes)
+    })
+}
