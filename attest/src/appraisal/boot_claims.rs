@@ -32,6 +32,8 @@ pub struct BootClaims {
     pub exit_boot_services: ExitBootServicesClaim,
     /// What the profile forbids in PCR 0 to 7 (threat e08), in words.
     pub faults: Vec<FaultClaim>,
+    /// How many events of each PCR are of types that the profile does not allow there, or does not name (threat e16).
+    pub misplaced_events: Vec<MisplacedClaim>,
     /// Names of the fields above that were cut to their limit; a rule that needs one of them whole must refuse.
     pub cut: Vec<String>,
 }
@@ -232,4 +234,15 @@ pub struct FaultClaim {
     pub id: &'static str,
     /// What is wrong, in words.
     pub what: String,
+}
+
+/// Events of types that the profile does not allow in a PCR.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MisplacedClaim {
+    /// The PCR.
+    #[cfg_attr(feature = "schema", schemars(with = "u8"))]
+    pub pcr: PcrIndex,
+    /// How many.
+    pub count: u32,
 }

@@ -6,13 +6,11 @@ use crate::digest::HashAlgorithm;
 use crate::eventlog::{Facts, MeasuredBoot, PcrVerdict};
 use crate::pcr::PcrIndex;
 use crate::policy::{Policy, Tolerance};
-use crate::quote::VerifiedQuote;
 
 /// Firmware extends PCR 0 to 7 in every active bank, with a separator at least (PFP 1.06 §3.3.4).
 pub(super) fn judge(
     policy: &Policy,
     judged: &[PcrIndex],
-    quote: &VerifiedQuote,
     boot: &MeasuredBoot<'_>,
     facts: &Facts<'_>,
     outcome: &mut Outcome,
@@ -33,7 +31,7 @@ pub(super) fn judge(
         }
     }
     judge_beginning(policy, judged, facts, outcome);
-    judge_other_banks(policy, quote, boot, outcome);
+    judge_other_banks(policy, boot, outcome);
 }
 
 /// The firmware's first event must be in the bank that is judged.
@@ -55,12 +53,11 @@ fn judge_beginning(policy: &Policy, judged: &[PcrIndex], facts: &Facts<'_>, outc
 }
 
 /// All quoted banks count: a log that leaves out a bank which was extended hides that bank's boot.
-fn judge_other_banks(policy: &Policy, quote: &VerifiedQuote, boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+fn judge_other_banks(policy: &Policy, boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
     let logged = boot.unverified_logs().banks();
     for bank in HashAlgorithm::ALL {
-        let of_firmware =
-            || quote.values().filter(|(pcr, value)| value.algorithm() == bank && is_firmwares(*pcr));
-        let extended = of_firmware().any(|(pcr, value)| *value != pcr.start(bank));
+        let of_firmware = || boot.verdicts().filter(|(of, pcr, _)| *of == bank && is_firmwares(*pcr));
+        let extended = of_firmware().any(|(.., verdict)| !matches!(verdict, PcrVerdict::Untouched { .. }));
         let reason = |what: &str| Reason {
             id: "q14",
             what: what.to_owned(),

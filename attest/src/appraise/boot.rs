@@ -41,7 +41,7 @@ pub(super) fn judge<'r>(
     if let Some(boot) = boot {
         let facts = boot.facts(bank);
         facts::judge(policy, &judged, &facts, boot, outcome);
-        bank::judge(policy, &judged, quote, boot, &facts, outcome);
+        bank::judge(policy, &judged, boot, &facts, outcome);
     } else {
         facts::judge_without_log(&policy.boot, outcome);
     }

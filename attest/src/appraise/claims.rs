@@ -2,8 +2,8 @@
 
 use crate::appraisal::{
     AuthorityClaim, BootClaims, CertificateClaim, EfiStubClaim, ExitBootServicesClaim, FaultClaim,
-    FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, SbatLevelClaim, SecureBootClaims,
-    SecureBootState, ShimClaims, UkiSectionClaim,
+    FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim, SbatLevelClaim,
+    SecureBootClaims, SecureBootState, ShimClaims, UkiSectionClaim,
 };
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{
@@ -78,6 +78,11 @@ pub(super) fn boot_claims(facts: &Facts<'_>) -> BootClaims {
                 what: fault.to_string(),
             }),
         ),
+        misplaced_events: facts
+            .misplaced()
+            .iter()
+            .map(|(pcr, misplaced)| MisplacedClaim { pcr: *pcr, count: misplaced.count })
+            .collect(),
         cut: cut.0,
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn judge(
     judge_firmware(rules, facts, outcome);
     judge_option_roms(rules, facts, outcome);
     judge_exit(rules, facts, outcome);
+    judge_placement(policy, judged, facts, outcome);
     for fault in facts.faults().iter().filter(|fault| judged.contains(&fault.pcr())) {
         let reason = Reason {
             id: "e08",
@@ -37,6 +38,27 @@ pub(super) fn judge(
             found: String::new(),
         };
         refuse_unless_tolerated(policy, fault.pcr(), reason, outcome);
+    }
+}
+
+/// Event types where the profile has no place for them, in judged PCRs (threat e16).
+fn judge_placement(policy: &Policy, judged: &[PcrIndex], facts: &Facts<'_>, outcome: &mut Outcome) {
+    for (pcr, misplaced) in facts.misplaced().iter().filter(|(pcr, _)| judged.contains(pcr)) {
+        let reason = Reason {
+            id: "e16",
+            what: format!(
+                "{} events of types that the profile does not allow in this PCR, or does not name",
+                misplaced.count
+            ),
+            place: format!("PCR {pcr} ({})", facts.bank()),
+            expected: "types of PFP 1.06 §3.3.4".to_owned(),
+            found: format!("event {}: {}", misplaced.place.event, misplaced.kind),
+        };
+        if policy.quote.tolerate.contains(pcr) && policy.boot.event_placement == Tolerance::Refuse {
+            refuse_unless_tolerated(policy, *pcr, reason, outcome);
+        } else {
+            react(policy.boot.event_placement, reason, outcome);
+        }
     }
 }
 

@@ -270,3 +270,6 @@ fn policy_digest(inputs: &[&[u8]]) -> Digest {
         lengths.iter().zip(inputs).flat_map(|(length, input)| [length.as_slice(), input]).collect();
     HashAlgorithm::Sha256.digest_parts(&parts)
 }
+
+#[cfg(test)]
+mod tests;

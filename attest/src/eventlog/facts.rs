@@ -13,6 +13,7 @@ use super::exit_boot_services::ExitBootServices;
 use super::firmware::{Alarms, FirmwareEvents, FirmwareVersion, option_rom};
 use super::loaded_image::LoadedImage;
 use super::measured::{MeasuredBoot, PcrVerdict};
+use super::placement::Placement;
 use super::secure_boot::{SecureBoot, SecureBootEvents, Standing};
 use super::seen::Seen;
 use super::separator::{self, BootFault, SeparatorDigests, SeparatorState, States};
@@ -58,6 +59,18 @@ pub struct Facts<'a> {
     efi_stub: Option<EfiStub>,
     uki_sections: Option<Vec<UkiSection>>,
     overrides: Option<Vec<Utf16<'a>>>,
+    misplaced: BTreeMap<PcrIndex, Misplaced>,
+}
+
+/// Events of a PCR whose types the profile does not allow there, or does not know (threat e16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misplaced {
+    /// The first.
+    pub place: Place,
+    /// Its type, as the log has it: not measured.
+    pub kind: EventType,
+    /// How many there are.
+    pub count: u32,
 }
 
 impl<'a> Facts<'a> {
@@ -141,6 +154,13 @@ impl<'a> Facts<'a> {
         self.exit_boot_services
     }
 
+    /// What stands in a PCR where the profile has no place for it, by PCR. Types are not measured: whoever rewrites a log
+    /// can hide one under an allowed type, where nothing but an unbound hint is left of it.
+    #[must_use]
+    pub const fn misplaced(&self) -> &BTreeMap<PcrIndex, Misplaced> {
+        &self.misplaced
+    }
+
     /// The firmware's version.
     #[must_use]
     pub const fn firmware_version(&self) -> FirmwareVersion<'a> {
@@ -216,6 +236,7 @@ struct Events<'a> {
     efi_stub: EfiStubEvents,
     uki: UkiEvents,
     overrides: OverrideEvents<'a>,
+    misplaced: BTreeMap<PcrIndex, Misplaced>,
 }
 
 impl<'a> Events<'a> {
@@ -236,10 +257,16 @@ impl<'a> Events<'a> {
             efi_stub: EfiStubEvents::default(),
             uki: UkiEvents::default(),
             overrides: OverrideEvents::default(),
+            misplaced: BTreeMap::new(),
         }
     }
 
     fn see(&mut self, pcr: PcrIndex, seen: Seen<'a>) {
+        if matches!(seen.event().placement(), Placement::NotInProfile | Placement::UnknownType) {
+            let first = Misplaced { place: seen.place(), kind: seen.kind(), count: 0 };
+            let misplaced = self.misplaced.entry(pcr).or_insert(first);
+            misplaced.count = misplaced.count.saturating_add(1);
+        }
         match pcr.get() {
             0 => self.firmware.see(&seen),
             2 => self.option_roms.extend(option_rom(&self.separators, &seen)),
@@ -298,6 +325,7 @@ impl<'a> Events<'a> {
             command_line: self.command_line.conclude(),
             efi_stub: self.efi_stub.conclude(),
             uki_sections: self.uki.conclude(),
+            misplaced: self.misplaced,
             overrides: explained(12).then(|| self.overrides.conclude()).flatten(),
         }
     }

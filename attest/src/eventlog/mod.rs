@@ -106,7 +106,7 @@ pub use event::Event;
 pub use event_type::EventType;
 pub use exit_boot_services::ExitBootServices;
 pub use explain::{Explanation, Step, explain};
-pub use facts::{Facts, Place};
+pub use facts::{Facts, Misplaced, Place};
 pub use final_events::FinalEvents;
 pub use firmware::FirmwareVersion;
 pub use firmware_blob::FirmwareBlob;

@@ -183,7 +183,7 @@ references = ["golden.json"]
             (
                 "pcrs = [0, 7]",
                 "pcrs = [0]\nbanks = \"sha256\"",
-                "line 9: quote.banks: unknown field `banks`, expected one of `bank`, `pcrs`, `unsafe_clock`, `allow_sha1`; did you mean `bank`?",
+                "line 9: quote.banks: unknown field `banks`, expected one of `bank`, `pcrs`, `unsafe_clock`, `restarts`, `tolerate`, `allow_sha1`; did you mean `bank`?",
             ),
             (
                 "pcrs = [0, 7]",

@@ -1,0 +1,113 @@
+//! The kernel's command line, by the rule of each loader (threat e19).
+
+use super::{BANK, agile, boot, claims, good, reasons};
+use crate::eventlog::EventType as E;
+use crate::eventlog::builder::{LogBuilder, utf16};
+
+const RULE: &str = "command_line = [\"ro quiet\"]";
+
+/// A boot whose firmware did its part.
+fn firmware() -> LogBuilder {
+    let mut log = agile();
+    log.event(0, E::SCrtmVersion, b"1\0");
+    for pcr in 0..8 {
+        log.separator(pcr);
+    }
+    log.event(5, E::EfiAction, b"Exit Boot Services Returned with Success");
+    log
+}
+
+fn tag(log: &mut LogBuilder, id: u32, hashed: &[u8], label: &[u8]) {
+    let len = u32::try_from(label.len()).unwrap().to_le_bytes();
+    log.hashed(9, E::EventTag, hashed, &[&id.to_le_bytes()[..], &len, label].concat());
+}
+
+const OPTIONS: u32 = 0x8F3B_22ED;
+const INITRD: u32 = 0x8F3B_22EC;
+
+#[test]
+fn e19_grubs_command_line_is_compared_whole() {
+    assert_eq!(reasons("command_line = [\"x\", \"/vmlinuz ro\"]", &good()), Vec::<&str>::new());
+    assert_eq!(reasons("command_line = [\"/vmlinuz\"]", &good()), ["command-line"]);
+    let mut second = good();
+    second.hashed(8, E::Ipl, b"/vmlinuz rw", b"kernel_cmdline: /vmlinuz rw\0");
+    assert_eq!(reasons("command_line = [\"/vmlinuz ro\"]", &second), ["e19"]);
+    // In another loader's PCR it is nothing.
+    let mut elsewhere = firmware();
+    elsewhere.hashed(9, E::Ipl, b"ro quiet", b"kernel_cmdline: ro quiet\0");
+    assert_eq!(reasons(RULE, &elsewhere), ["command-line"]);
+}
+
+#[test]
+fn e19_the_efi_stubs_load_options_count_by_their_place() {
+    let (good, evil) = (utf16("ro quiet\0"), utf16("init=/bin/sh\0"));
+    let mut log = firmware();
+    tag(&mut log, OPTIONS, &good, b"LOADED_IMAGE::LoadOptions");
+    tag(&mut log, INITRD, b"initrd", b"Linux initrd");
+    assert_eq!(reasons(RULE, &log), Vec::<&str>::new());
+    let stub = claims(&boot(&log), BANK).kernel.efi_stub.unwrap();
+    assert_eq!(stub.load_options, BANK.digest(&good));
+    assert_eq!(stub.initrds, [BANK.digest(b"initrd")]);
+
+    // The true options under another name, the good ones appended: labels are no proof, places are.
+    for (first, label) in [(INITRD, b"Linux initrd"), (7, b"something   ")] {
+        let mut log = firmware();
+        tag(&mut log, first, &evil, label);
+        tag(&mut log, OPTIONS, &good, b"LOADED_IMAGE::LoadOptions");
+        assert_eq!(reasons(RULE, &log), ["command-line"]);
+        assert_eq!(claims(&boot(&log), BANK).kernel.efi_stub, None);
+    }
+    let mut shown = firmware();
+    tag(&mut shown, OPTIONS, &evil, &good);
+    assert_eq!(reasons(RULE, &shown), ["command-line"]);
+}
+
+/// A section as systemd-stub measures it.
+fn section(log: &mut LogBuilder, name: &str, content: &[u8]) {
+    let data = utf16(&format!("{name}\0"));
+    log.hashed(11, E::Ipl, format!("{name}\0").as_bytes(), &data).hashed(11, E::Ipl, content, &data);
+}
+
+#[test]
+fn e19_a_unified_images_command_line_counts_unless_it_is_overridden() {
+    let image = |line: &[u8]| {
+        let mut log = firmware();
+        section(&mut log, ".linux", b"kernel");
+        section(&mut log, ".cmdline", line);
+        log
+    };
+    for end in ["", "\n", "\0"] {
+        assert_eq!(reasons(RULE, &image(format!("ro quiet{end}").as_bytes())), Vec::<&str>::new());
+    }
+    assert_eq!(reasons(RULE, &image(b"ro")), ["command-line"]);
+    let mut overridden = image(b"ro quiet");
+    overridden.event(12, E::Ipl, &utf16("init=/bin/sh\0"));
+    assert_eq!(reasons(RULE, &overridden), ["command-line"]);
+    assert_eq!(claims(&boot(&overridden), BANK).kernel.overrides.unwrap(), ["init=/bin/sh"]);
+    let mut same = image(b"ro quiet");
+    same.event(12, E::Ipl, &utf16("ro quiet\0"));
+    assert_eq!(reasons(RULE, &same), Vec::<&str>::new());
+    let mut unknown = image(b"ro quiet");
+    unknown.hashed(12, E::Ipl, &utf16("init=/bin/sh\0"), &utf16("ro quiet\0"));
+    assert_eq!(reasons(RULE, &unknown), ["command-line"]);
+
+    // A good section appended behind an evil one, beside or instead of it in the log.
+    let mut twice = image(b"init=/bin/sh");
+    section(&mut twice, ".cmdline", b"ro quiet");
+    assert_eq!(claims(&boot(&twice), BANK).kernel.uki_sections, None);
+    assert_eq!(reasons(RULE, &twice), ["command-line"]);
+    let mut hidden = firmware();
+    section(&mut hidden, ".linux", b"kernel");
+    hidden.hashed(11, E::Ipl, b".cmdline\0", b"phase").hashed(11, E::Ipl, b"init=/bin/sh", b"phase");
+    section(&mut hidden, ".cmdline", b"ro quiet");
+    assert_eq!(claims(&boot(&hidden), BANK).kernel.uki_sections, None);
+    // systemd's phases come after the sections and change nothing.
+    let mut later = image(b"ro quiet");
+    later.event(11, E::Ipl, b"enter-initrd");
+    assert_eq!(reasons(RULE, &later), Vec::<&str>::new());
+}
+
+#[test]
+fn e19_a_rule_without_a_proven_command_line_refuses() {
+    assert_eq!(reasons(RULE, &firmware()), ["command-line"]);
+}
