@@ -35,7 +35,7 @@ pub(super) fn judge<'r>(
     if !judged.iter().any(|pcr| boot.is_some_and(|boot| boot.matches(bank, *pcr))) {
         outcome.reasons.push(nothing_measured(bank));
     }
-    let shown = Judged { bank, pcrs: &judged, quote, boot };
+    let shown = Judged { bank, pcrs: &judged, tolerated: &policy.quote.tolerate, quote, boot };
     let releases = release::find(policy, references, &shown, now, outcome);
     list_claims(policy, releases.matching(), &shown, outcome);
     if let Some(boot) = boot {

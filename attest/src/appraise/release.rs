@@ -57,6 +57,8 @@ impl<'r> Releases<'r> {
 pub(super) struct Judged<'j, 'a> {
     pub(super) bank: HashAlgorithm,
     pub(super) pcrs: &'j [PcrIndex],
+    /// Those that the policy tolerates: no reference need have one whose log does not replay.
+    pub(super) tolerated: &'j [PcrIndex],
     pub(super) quote: &'j VerifiedQuote,
     pub(super) boot: Option<&'j MeasuredBoot<'a>>,
 }
@@ -75,7 +77,11 @@ impl Judged<'_, '_> {
     }
 
     fn differing(&self, values: &ReferenceValues) -> Vec<PcrIndex> {
-        self.pcrs.iter().copied().filter(|pcr| !self.fits(values, *pcr)).collect()
+        let unrecorded = |pcr: &PcrIndex| {
+            let known = values.pcrs.contains_key(pcr) || values.by_events.contains(pcr);
+            self.tolerated.contains(pcr) && !known
+        };
+        self.pcrs.iter().copied().filter(|pcr| !self.fits(values, *pcr) && !unrecorded(pcr)).collect()
     }
 
     /// What was measured into a PCR, by all logs; `None` when they do not explain it.

@@ -79,8 +79,13 @@ fn ask(policy: &Policy, references: &[TrustedReference], now: i64) -> (Vec<Strin
     let log = file("eventlog.bin");
     let log = EventLog::parse(&log).unwrap();
     let boot = measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied());
-    let judged =
-        Judged { bank: HashAlgorithm::Sha256, pcrs: &policy.quote.pcrs, quote: &quote, boot: Some(&boot) };
+    let judged = Judged {
+        bank: HashAlgorithm::Sha256,
+        pcrs: &policy.quote.pcrs,
+        tolerated: &policy.quote.tolerate,
+        quote: &quote,
+        boot: Some(&boot),
+    };
     let mut outcome = Outcome::default();
     let found = find(policy, references, &judged, at(now), &mut outcome);
     (found.matching().iter().map(|reference| reference.values().title()).collect(), outcome)
@@ -97,6 +102,23 @@ fn a_boot_matches_by_values_and_by_events() {
     let (found, outcome) = ask(&policy(), &[trust(golden), trust(predicted)], 1);
     assert_eq!(found, ["gateway 1.0", "gateway 1.0p"]);
     assert_eq!(reasons(&outcome), Vec::<String>::new());
+}
+
+#[test]
+fn a_tolerated_pcr_needs_no_reference_but_one_that_it_has_counts() {
+    let (_, golden) = recorded();
+    let tolerant = Policy::parse(
+        "version = 1\nname = \"gateway\"\n[trust]\ndevice_roots = [\"r\"]\nreference_keys = [\"k\"]\n\
+         [quote]\npcrs = [0, 4, 7, 9, 11]\ntolerate = [0]\n[boot]\nreferences = [\"g\"]\n",
+    )
+    .unwrap();
+    let mut without = golden.clone();
+    without.pcrs.remove(&PcrIndex::FIRMWARE);
+    assert_eq!(ask(&tolerant, &[trust(without.clone())], 1).0, ["gateway 1.0"]);
+    assert!(ask(&policy(), &[trust(without)], 1).0.is_empty());
+    let mut other = golden;
+    other.pcrs.insert(PcrIndex::FIRMWARE, HashAlgorithm::Sha256.digest(b"another"));
+    assert!(ask(&tolerant, &[trust(other)], 1).0.is_empty());
 }
 
 #[test]

@@ -18,7 +18,9 @@ fn q14_a_pcr_that_the_firmware_never_extended_is_refused() {
 
 #[test]
 fn q14_a_log_that_does_not_begin_with_the_firmwares_first_event_is_refused() {
-    for (kind, data) in [(E::Ipl, &b"x"[..]), (E::EfiBootServicesApplication, b"x"), (E::Other(0xA000_0001), b"x")] {
+    for (kind, data) in
+        [(E::Ipl, &b"x"[..]), (E::EfiBootServicesApplication, b"x"), (E::Other(0xA000_0001), b"x")]
+    {
         let mut log = agile();
         log.event(0, kind, data);
         for pcr in 0..8 {

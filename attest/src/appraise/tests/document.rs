@@ -28,8 +28,8 @@ fn a_log_of_any_size_makes_a_document_below_64_kib() {
     for pcr in 0..8 {
         log.separator(pcr);
     }
-    for n in 0..300_u32 {
-        let entry = [Guid::IMAGE_SECURITY.as_bytes(), &hashes[n as usize][..]].concat();
+    for (n, hash) in (0..300_u32).zip(&hashes) {
+        let entry = [Guid::IMAGE_SECURITY.as_bytes(), &hash[..]].concat();
         log.hashed(2, E::EfiBootServicesDriver, &n.to_le_bytes(), &image_load("x"))
             .hashed(4, E::EfiBootServicesApplication, &n.to_le_bytes(), &image_load("x"))
             .event(7, E::EfiVariableAuthority, &variable(Guid::SHIM, &"n".repeat(40), &entry))
@@ -39,7 +39,7 @@ fn a_log_of_any_size_makes_a_document_below_64_kib() {
             log.hashed(11, E::Ipl, format!("{name}\0").as_bytes(), &utf16(&format!("{name}\0")));
             log.hashed(11, E::Ipl, b"content", &utf16(&format!("{name}\0")));
         }
-        log.event(12, E::Ipl, &utf16(&format!("{}\0", &quotes[..1000])));
+        log.event(12, E::Ipl, &utf16(&format!("{}\0", "\"\\".repeat(500))));
     }
     let line = format!("/v {quotes}");
     log.hashed(8, E::Ipl, format!("linux {line}").as_bytes(), format!("grub_cmd: linux {line}\0").as_bytes())
