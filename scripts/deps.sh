@@ -25,7 +25,10 @@ fi
 # What each group is for, and how to see that it is there already.
 has_all() { local program; for program; do command -v "$program" >/dev/null || return 1; done; }
 has_build() { has_all cc pkg-config swtpm swtpm_setup swtpm_localca && pkg-config --exists tss2-esys; }
-has_test() { has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare; }
+has_test() {
+    has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare \
+        && /usr/bin/python3 -c 'import cbor2, cryptography, jwt' 2>/dev/null
+}
 has_vm_packages() {
     PATH=$PATH:/usr/sbin:/sbin has_all qemu-system-x86_64 swtpm busybox cpio mke2fs debugfs mcopy mkfs.vfat sfdisk sbsign objcopy \
         strip openssl python3 &&
@@ -50,14 +53,14 @@ done
 packages() {
     case $1:$2 in
         apt:build) echo build-essential pkg-config libtss2-dev swtpm swtpm-tools ;;
-        apt:test) echo tpm2-tools openssl util-linux ;;
+        apt:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 ;;
         apt:vm)
             echo qemu-system-x86 ovmf swtpm swtpm-tools busybox-static cpio e2fsprogs mtools dosfstools fdisk sbsigntool \
                 systemd-boot-efi binutils openssl python3 python3-venv libtss2-dev ;;
         dnf:build) echo gcc pkgconf-pkg-config tpm2-tss-devel swtpm swtpm-tools ;;
-        dnf:test) echo tpm2-tools openssl util-linux ;;
+        dnf:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 ;;
         pacman:build) echo base-devel pkgconf tpm2-tss swtpm ;;
-        pacman:test) echo tpm2-tools openssl util-linux ;;
+        pacman:test) echo tpm2-tools openssl util-linux python-pyjwt python-cryptography python-cbor2 ;;
     esac
 }
 

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     Attest(commands::attest::Args),
     /// Judge evidence by a policy (verifier)
     Appraise(commands::appraise::Args),
+    /// Attestation results, for those who rely on a verifier: verify, show
+    #[command(subcommand)]
+    Result(commands::result::Command),
     /// Quotes as tpm2-tools write them
     #[command(subcommand)]
     Quote(commands::quote::Command),

@@ -228,8 +228,15 @@ impl From<update_verify::PackageError> for Failure {
     }
 }
 
-const fn exit_of(clock_not_set: bool) -> Exit {
-    if clock_not_set { Exit::CannotTell } else { Exit::Refused }
+/// A result that has ended says nothing against the device: exit code 5 (threat v07).
+impl From<attest::result::ResultError> for Failure {
+    fn from(error: attest::result::ResultError) -> Self {
+        Self { threat: Some(error.threat()), ..Self::new(exit_of(error.is_stale()), error.to_string()) }
+    }
+}
+
+const fn exit_of(only_time: bool) -> Exit {
+    if only_time { Exit::CannotTell } else { Exit::Refused }
 }
 
 impl From<pki::ca::store::StoreError> for Failure {

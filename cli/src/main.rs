@@ -85,6 +85,7 @@ fn run(command: Command, context: &Context, format: Format) -> Result<Exit, Fail
         Command::Identity(command) => commands::identity::run(command, context, format),
         Command::Attest(args) => output::print(&commands::attest::run(&args, context)?, format),
         Command::Appraise(args) => output::print(&commands::appraise::run(&args, context)?, format),
+        Command::Result(command) => commands::result::run(command, context, format),
         Command::Quote(command) => commands::quote::run(command, format),
         Command::Eventlog(command) => commands::eventlog::run(command, format),
         Command::Ima(command) => commands::ima::run(command, format),

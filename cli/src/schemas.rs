@@ -10,6 +10,7 @@ use crate::failure::FailureReport;
 /// Every object that a command prints, by the name of its file.
 fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
+        ("result", schema_for!(commands::result::ResultReport)),
         ("appraise", schema_for!(commands::appraise::AppraisalReport)),
         ("attest", schema_for!(commands::attest::AttestReport)),
         ("bundle-verify", schema_for!(commands::bundle::BundleReport)),

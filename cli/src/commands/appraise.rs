@@ -1,23 +1,28 @@
 //! `hallmark appraise`: the verifier's judgement.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attest::appraisal::{Appraisal, Verdict};
 use attest::challenge::Nonce;
+use attest::result::{AttestationResult, ResultSigner, VerifierId};
+use clap::ValueEnum;
 use jiff::Timestamp;
+use ring::rand::SystemRandom;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::commands::key::read_private_pem;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::files;
+use crate::files::{self, Privacy};
 use crate::output::{BOLD, Mark, Page, Report};
 use crate::verifier::{Verifier, challenge};
 
 /// Judge evidence by a policy.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hallmark appraise evidence --nonce $NONCE --policy policy.toml\n\n\
+#[command(after_help = "Example:\n  hallmark appraise evidence --nonce $NONCE --policy policy.toml\n  \
+    hallmark appraise evidence --nonce $NONCE --policy policy.toml --result result.jwt --result-key verifier.pem\n\n\
     The nonce must be the one that this verifier gave out: fresh, random, and used once.\n\
     It is good for five minutes after --issued; without that, this command can't tell its age.")]
 pub(crate) struct Args {
@@ -35,6 +40,56 @@ pub(crate) struct Args {
     /// Refuse a nonce that was used before with this option (kept in the state folder)
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+/// The signed result for those who rely on this verifier.
+#[derive(Debug, clap::Args)]
+struct ResultArgs {
+    /// File for the signed attestation result (EAR), written whatever the verdict
+    #[arg(long, value_name = "FILE", requires = "result_key")]
+    result: Option<PathBuf>,
+    /// Sign the result with this key (ECDSA P-256 or P-384 in PKCS#8 PEM)
+    #[arg(long, value_name = "PEM", requires = "result")]
+    result_key: Option<PathBuf>,
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "jwt", value_name = "FORM")]
+    result_format: ResultFormat,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ResultFormat {
+    /// JSON Web Token.
+    Jwt,
+    /// CBOR Web Token.
+    Cwt,
+}
+
+impl ResultArgs {
+    /// The key, read before anything is judged: a nonce is not used up for a key that can't sign.
+    fn signer(&self) -> Result<Option<(&Path, ResultSigner)>, Failure> {
+        let Some((file, key)) = self.result.as_deref().zip(self.result_key.as_deref()) else {
+            return Ok(None);
+        };
+        let signer = ResultSigner::from_pem(&read_private_pem(key)?, &SystemRandom::new())
+            .map_err(|error| Failure::from(error).about(key))?;
+        Ok(Some((file, signer)))
+    }
+
+    fn write(&self, file: &Path, signer: &ResultSigner, appraisal: &Appraisal) -> Result<(), Failure> {
+        let verifier = VerifierId {
+            developer: "hallmark".to_owned(),
+            build: concat!("hallmark ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let (result, random) = (AttestationResult::new(appraisal, verifier), SystemRandom::new());
+        let bytes = match self.result_format {
+            ResultFormat::Jwt => result.to_jwt(signer, &random)?.into_bytes(),
+            ResultFormat::Cwt => result.to_cwt(signer, &random)?,
+        };
+        files::write(file, &bytes, Privacy::Public)
+    }
 }
 
 /// A verdict with everything behind it.
@@ -165,11 +220,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     }
     let verifier = Verifier::load(&args.policy, now)?;
     let evidence = files::read(&args.evidence, attest::evidence::MAX_EVIDENCE)?;
+    let signer = args.result.signer()?;
     // Last: a nonce is not used up by a call that could not judge.
     if args.once {
         use_once(context, &nonce)?;
     }
-    Ok(AppraisalReport::new(&verifier.appraise(&evidence, challenge(nonce, issued), now)))
+    let appraisal = verifier.appraise(&evidence, challenge(nonce, issued), now);
+    if let Some((file, signer)) = &signer {
+        args.result.write(file, signer, &appraisal)?;
+    }
+    Ok(AppraisalReport::new(&appraisal))
 }
 
 /// Remembers a nonce for good; one that is known already is refused (threat q03).

@@ -15,6 +15,7 @@ pub(crate) mod module;
 pub(crate) mod provision;
 pub(crate) mod quote;
 pub(crate) mod reference;
+pub(crate) mod result;
 pub(crate) mod run;
 pub(crate) mod sim;
 pub(crate) mod update;
