@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use attest::Digest;
 use attest::appraisal::Appraisal;
-use attest::appraise::Appraiser;
+use attest::appraise::{Appraiser, ImaRuleSet};
 use attest::challenge::{Challenge, Nonce};
 use attest::dsse::DocumentKey;
+use attest::ima::ImaKeyring;
 use attest::policy::Policy;
 use attest::reference::{FileSet, FileSets, Period, Standing, TrustedReference, TrustedWithdrawal};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,7 @@ pub(crate) struct Verifier {
     inputs: Vec<Vec<u8>>,
     references: Vec<TrustedReference>,
     roots: DeviceRoots,
+    ima: ImaRuleSet,
 }
 
 impl Verifier {
@@ -55,6 +57,14 @@ impl Verifier {
         let references = read(&policy.boot.references)?;
         let file_sets = read(&policy.boot.file_sets)?;
         let withdrawn = read(&policy.boot.withdrawn)?;
+        let mut keyrings = Vec::new();
+        let mut revoked_keys = Vec::new();
+        if let Some(ima) = &policy.ima {
+            for (name, files) in &ima.keyrings {
+                keyrings.push((name.as_str(), read(files)?));
+            }
+            revoked_keys = read(&ima.revoked_keys)?;
+        }
         let keys = all(&keys, |key| DocumentKey::from_pem(key.text()?).map_err(|error| key.refused(&error)))?;
         let references = trusted_references(&references, &file_sets, &withdrawn, &keys, now)?;
         let revoked = all(&revoked, |list| {
@@ -65,7 +75,14 @@ impl Verifier {
         let pems = all(&roots, Input::text)?.join("\n");
         let roots =
             DeviceRoots::from_pem(&pems).map_err(|error| refused(path, &error))?.with_revoked(revoked);
-        Ok(Self { policy, inputs, references, roots })
+        let ima = match &policy.ima {
+            Some(rules) => {
+                let keyrings = ima_keyrings(&keyrings, &revoked_keys)?;
+                ImaRuleSet::compile(rules, keyrings).map_err(|error| refused(path, &error))?
+            }
+            None => ImaRuleSet::default(),
+        };
+        Ok(Self { policy, inputs, references, roots, ima })
     }
 
     /// Judges evidence that answers `challenge`.
@@ -80,12 +97,26 @@ impl Verifier {
 
     fn appraiser(&self) -> Appraiser<'_> {
         let inputs: Vec<&[u8]> = self.inputs.iter().map(Vec::as_slice).collect();
-        Appraiser::new(&self.policy, &inputs, &self.references, &self.roots)
+        Appraiser::new(&self.policy, &inputs, &self.references, &self.roots).with_ima_rules(&self.ima)
     }
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
+}
+
+/// The keyrings of a policy, each out of its files, without the keys that were revoked.
+fn ima_keyrings(keyrings: &[(&str, Vec<Input>)], revoked: &[Input]) -> Result<Vec<ImaKeyring>, Failure> {
+    let load = |name: &str, input: &Input| {
+        ImaKeyring::from_pem(name, input.text()?).map_err(|error| input.refused(&error))
+    };
+    let revoked = all(revoked, |input| load("revoked", input))?;
+    let mut loaded = Vec::new();
+    for (name, files) in keyrings {
+        let keys = all(files, |input| load(name, input))?.into_iter().reduce(ImaKeyring::and);
+        loaded.extend(keys.map(|keyring| revoked.iter().fold(keyring, ImaKeyring::without)));
+    }
+    Ok(loaded)
 }
 
 /// The references of a policy with their file sets, and with what was withdrawn. One that has ended is kept, so that a

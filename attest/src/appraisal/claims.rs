@@ -53,8 +53,12 @@ pub struct ImaClaims {
     pub not_yet_attested: usize,
     /// Violations among the attested.
     pub violations: usize,
-    /// Attested files that no reference knows.
+    /// Attested files that neither a reference nor a rule knows.
     pub unknown_files: usize,
+    /// Attested files that count by their signature.
+    pub signed_files: usize,
+    /// Attested files that the policy does not judge.
+    pub excluded_files: usize,
 }
 
 /// Everything that was established before or while the verdict was reached.

@@ -1,12 +1,22 @@
 //! The IMA list against the policy and the reference that the boot matched.
 
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use rules::ImaRuleSet;
+
 use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
-use crate::ima::{Entry, ImaList, ImaOptions, MeasuredFiles};
+use crate::ima::{Bank, Entry, ImaError, ImaList, ImaOptions, MeasuredFiles};
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
 use crate::quote::VerifiedQuote;
 use crate::reference::{FileKey, Knowledge, path_text};
+use rules::RuleVerdict;
+
+/// Hashes for which other contents with the same digest can be made (threat i14).
+const WEAK: [&str; 5] = ["md4", "md5", "sha1", "rmd128", "tgr128"];
 
 /// How many files a report names; the rest is counted.
 const NAMED_FILES: usize = 10;
@@ -14,6 +24,7 @@ const NAMED_FILES: usize = 10;
 /// Judges the list, where the policy asks for one.
 pub(super) fn judge(
     policy: &Policy,
+    compiled: &ImaRuleSet,
     releases: &Releases<'_>,
     quote: &VerifiedQuote,
     list: Option<&[u8]>,
@@ -35,9 +46,8 @@ pub(super) fn judge(
         }
         return;
     };
-    let options = ImaOptions::new(policy.quote.bank);
-    match ImaList::new(list).measured(quote, &options) {
-        Ok(files) => judge_files(rules, releases, &files, policy, outcome),
+    match measured(policy, rules, quote, list, outcome) {
+        Ok(files) => judge_files(rules, compiled, releases, &files, policy, outcome),
         Err(error) => outcome.reasons.push(Reason {
             id: error.threat(),
             what: error.to_string().trim_start_matches("IMA list: ").to_owned(),
@@ -45,6 +55,26 @@ pub(super) fn judge(
             expected: String::new(),
             found: String::new(),
         }),
+    }
+}
+
+/// The covered part of the list. A bank of padded SHA-1 digests is taken where the policy says so (threat i10).
+fn measured<'a>(
+    policy: &Policy,
+    rules: &ImaRules,
+    quote: &VerifiedQuote,
+    list: &'a [u8],
+    outcome: &mut Outcome,
+) -> Result<MeasuredFiles<'a>, ImaError> {
+    let options = ImaOptions { other_pcrs: rules.other_pcrs.clone(), ..ImaOptions::new(policy.quote.bank) };
+    let list = ImaList::new(list);
+    match list.measured(quote, &options) {
+        Err(ImaError::ExtendedOtherwise { bank, found, .. }) if rules.padded_sha1 == Reaction::Report => {
+            outcome.notes.push(format!("[i10] bank {bank} holds {found}: it is as weak as SHA-1"));
+            let bank = Bank { extend: found, ..options.bank };
+            list.measured(quote, &ImaOptions { bank, ..options })
+        }
+        other => other,
     }
 }
 
@@ -64,29 +94,37 @@ fn unexplained_without_list(policy: &Policy, quote: &VerifiedQuote) -> Option<Re
 
 fn judge_files(
     rules: &ImaRules,
+    compiled: &ImaRuleSet,
     releases: &Releases<'_>,
     files: &MeasuredFiles<'_>,
     policy: &Policy,
     outcome: &mut Outcome,
 ) {
-    let unknown: Vec<_> = files.files().filter(|entry| !is_known(rules, entry, releases)).collect();
+    let mut tally = Tally::default();
+    for entry in files.files() {
+        tally.judge(rules, compiled, releases, &entry, outcome);
+    }
     outcome.claims.ima = Some(ImaClaims {
         attested: files.attested(),
         not_yet_attested: files.not_yet_attested(),
         violations: files.violations(),
-        unknown_files: unknown.len(),
+        unknown_files: tally.unknown,
+        signed_files: tally.signed,
+        excluded_files: tally.excluded,
     });
     for claim in &mut outcome.claims.pcrs {
-        // The list explains the PCR that it was found to lead to.
-        if claim.pcr == PcrIndex::IMA && claim.bank == policy.quote.bank {
+        let extended = claim.pcr == PcrIndex::IMA || rules.other_pcrs.contains(&claim.pcr);
+        // The list explains the PCRs that it was found to lead to.
+        if extended && claim.bank == policy.quote.bank {
             claim.standing = PcrStanding::Explained;
         }
     }
-    for entry in unknown.iter().take(NAMED_FILES) {
-        report(rules.unknown_files, unknown_file(rules, entry, releases), outcome);
-    }
-    if let Some(more) = unknown.len().checked_sub(NAMED_FILES).filter(|more| *more > 0) {
-        outcome.notes.push(format!("{more} more files that no reference knows"));
+    for (count, what) in
+        [(tally.unknown, "that no reference knows"), (tally.weak, "that count by a weak digest")]
+    {
+        if let Some(more) = count.checked_sub(NAMED_FILES).filter(|more| *more > 0) {
+            outcome.notes.push(format!("{more} more files {what}"));
+        }
     }
     if files.violations() > 0 {
         let reason = Reason {
@@ -103,10 +141,81 @@ fn judge_files(
     }
 }
 
-/// A file is known when a release that counts has its digest, kind and algorithm under its very path (threats i12, i14).
-fn is_known(rules: &ImaRules, entry: &Entry<'_>, releases: &Releases<'_>) -> bool {
-    let known = releases.knowledge(rules.releases, entry.path(), &FileKey::from(&entry.file_digest()));
-    known == Knowledge::Known
+/// What was found of the files so far. Only the first ones of a kind are named.
+#[derive(Debug, Default)]
+struct Tally {
+    unknown: usize,
+    weak: usize,
+    signed: usize,
+    excluded: usize,
+}
+
+impl Tally {
+    fn judge(
+        &mut self,
+        rules: &ImaRules,
+        compiled: &ImaRuleSet,
+        releases: &Releases<'_>,
+        entry: &Entry<'_>,
+        outcome: &mut Outcome,
+    ) {
+        // A file is known when a release that counts has its digest, kind and algorithm under its very path (i12, i14).
+        let key_of = entry.file_digest();
+        let known = releases.knowledge(rules.releases, entry.path(), &FileKey::from(&key_of));
+        let verdict = if known == Knowledge::Known { RuleVerdict::Allowed } else { compiled.judge(entry) };
+        match verdict {
+            RuleVerdict::Excluded => self.excluded = self.excluded.saturating_add(1),
+            RuleVerdict::Allowed | RuleVerdict::Signed => {
+                self.signed = self.signed.saturating_add(usize::from(verdict == RuleVerdict::Signed));
+                if WEAK.contains(&key_of.algorithm_name()) {
+                    self.weak = self.weak.saturating_add(1);
+                    if self.weak <= NAMED_FILES {
+                        report(rules.weak_digests, weak_file(entry), outcome);
+                    }
+                }
+            }
+            refused => {
+                self.unknown = self.unknown.saturating_add(1);
+                if self.unknown <= NAMED_FILES {
+                    report(rules.unknown_files, refused_entry(rules, entry, releases, &refused), outcome);
+                }
+            }
+        }
+    }
+}
+
+fn refused_entry(
+    rules: &ImaRules,
+    entry: &Entry<'_>,
+    releases: &Releases<'_>,
+    verdict: &RuleVerdict,
+) -> Reason {
+    let path = path_text(entry.path());
+    let (id, what) = match verdict {
+        RuleVerdict::BadSignature(error) => (error.threat(), format!("{path}: {error}")),
+        RuleVerdict::OtherBuffer => ("i07", format!("the buffer {path} has another digest than its bytes")),
+        RuleVerdict::ForeignKey => {
+            ("i15", format!("a key that the policy does not have was loaded into {path}"))
+        }
+        _ => return unknown_file(rules, entry, releases),
+    };
+    let place = format!("IMA list, entry {}", entry.number());
+    Reason { id, what, place, expected: String::new(), found: entry.file_digest().to_string() }
+}
+
+fn weak_file(entry: &Entry<'_>) -> Reason {
+    let digest = entry.file_digest();
+    Reason {
+        id: "i14",
+        what: format!(
+            "{} is known by a {} digest, which can be made to fit",
+            path_text(entry.path()),
+            digest.algorithm_name()
+        ),
+        place: format!("IMA list, entry {}", entry.number()),
+        expected: "sha256 or stronger".to_owned(),
+        found: digest.to_string(),
+    }
 }
 
 fn unknown_file(rules: &ImaRules, entry: &Entry<'_>, releases: &Releases<'_>) -> Reason {

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 
 pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
+pub use ima::ImaRuleSet;
 
 use crate::appraisal::{Appraisal, Attester, Bound, Outcome, PcrClaim, PcrStanding, Reason};
 use crate::challenge::Challenge;
@@ -40,6 +41,8 @@ pub struct Appraiser<'a> {
     references: &'a [TrustedReference],
     /// Whose devices are trusted.
     endorsements: &'a dyn Endorsements,
+    /// The policy's rules for IMA, compiled.
+    ima: Option<&'a ImaRuleSet>,
 }
 
 impl<'a> Appraiser<'a> {
@@ -52,7 +55,13 @@ impl<'a> Appraiser<'a> {
         references: &'a [TrustedReference],
         endorsements: &'a dyn Endorsements,
     ) -> Self {
-        Self { policy, policy_digest: policy_digest(inputs), references, endorsements }
+        Self { policy, policy_digest: policy_digest(inputs), references, endorsements, ima: None }
+    }
+
+    /// The same with the policy's rules for files. Without them the references' files are the only ones that count.
+    #[must_use]
+    pub fn with_ima_rules(self, rules: &'a ImaRuleSet) -> Self {
+        Self { ima: Some(rules), ..self }
     }
 
     /// SHA-256 over the policy and everything that belongs to it.
@@ -109,7 +118,9 @@ impl<'a> Appraiser<'a> {
         // Without rules for it no list is looked at, and none is inflated.
         let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
-        ima::judge(self.policy, &releases, &quote, list.as_deref(), outcome);
+        let none = ImaRuleSet::default();
+        let compiled = self.ima.unwrap_or(&none);
+        ima::judge(self.policy, compiled, &releases, &quote, list.as_deref(), outcome);
         refuse_unexplained(&self.policy.quote, outcome);
         Ok(())
     }

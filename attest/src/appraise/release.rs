@@ -20,6 +20,12 @@ pub(super) struct Releases<'r> {
 }
 
 impl<'r> Releases<'r> {
+    /// No release at all: what counts then, the policy says.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { all: &[], matching: Vec::new(), period: Period::at(Timestamp::UNIX_EPOCH) }
+    }
+
     /// The references that the boot matches; empty when the boot was refused.
     pub(super) fn matching(&self) -> &[&'r TrustedReference] {
         &self.matching

@@ -1,8 +1,14 @@
 //! Rules for the IMA list.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::fault::Findings;
+use super::glob::PathGlob;
 use super::reaction::{Demand, Reaction};
+use crate::pcr::PcrIndex;
+use crate::reference::FileIndex;
 
 /// Rules for the IMA list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +25,113 @@ pub struct ImaRules {
     /// Violations: files that changed while they were measured (threat i05).
     #[serde(default = "Reaction::refuse")]
     pub violations: Reaction,
+    /// Files that are known or signed by an MD5 or SHA-1 digest only (threat i14).
+    #[serde(default = "Reaction::refuse")]
+    pub weak_digests: Reaction,
+    /// A bank that holds SHA-1 digests with zeros after them, as kernels without the bank's hash fill it (threat i10).
+    #[serde(default = "Reaction::refuse")]
+    pub padded_sha1: Reaction,
+    /// PCRs besides PCR 10 that the device's IMA policy names (threat i09); they must be quoted.
+    #[serde(default)]
+    pub other_pcrs: Vec<PcrIndex>,
+    /// Paths whose files are not judged, as patterns that match from end to end (threat i06).
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Keys that files are signed with: certificates and public keys in PEM, under a name.
+    #[serde(default)]
+    pub keyrings: BTreeMap<String, Vec<String>>,
+    /// Files with keys that count no longer (threat i15).
+    #[serde(default)]
+    pub revoked_keys: Vec<String>,
+    /// Keyrings of the kernel, e.g. `.ima`, and the keyring above that a key measured into it must be in (threat i15).
+    #[serde(default)]
+    pub measured_keyrings: BTreeMap<String, String>,
+    /// Measured buffers by their names, e.g. `kexec-cmdline`, and the digests that they may have.
+    #[serde(default)]
+    pub buffers: BTreeMap<String, Vec<String>>,
+    /// Files that count though no reference has them.
+    #[serde(default)]
+    pub rules: Vec<ImaRule>,
+}
+
+/// Files that count by where they are, and by their digest or by who signed them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImaRule {
+    /// Their paths, as patterns that match from end to end.
+    pub paths: Vec<String>,
+    /// Digests with kind and hash: `sha256:HEX`, `verity:sha256:HEX`.
+    #[serde(default)]
+    pub digests: Vec<String>,
+    /// Keyrings, one of which has to have the key of their signature.
+    #[serde(default)]
+    pub signed_by: Vec<String>,
+}
+
+impl ImaRules {
+    pub(super) fn check(&self, findings: &mut Findings<'_, '_>) {
+        for (index, pattern) in self.exclude.iter().enumerate() {
+            let field = format!("ima.exclude[{index}]");
+            match PathGlob::compile(pattern) {
+                Err(fault) => findings.wrong(&field, fault),
+                Ok(glob) if glob.is_everything() => {
+                    findings.wrong(&field, "excludes every file; leave [ima] out to judge none");
+                }
+                Ok(_) => {}
+            }
+        }
+        for pcr in self.other_pcrs.iter().filter(|pcr| pcr.is_resettable()) {
+            findings.wrong("ima.other_pcrs", format!("PCR {pcr} can be reset by software (threat q15)"));
+        }
+        for (name, files) in self.keyrings.iter().filter(|(_, files)| files.is_empty()) {
+            let _ = files;
+            findings.wrong("ima.keyrings", format!("keyring {name} names no file"));
+        }
+        for (kernel, name) in &self.measured_keyrings {
+            self.check_keyring("ima.measured_keyrings", name, findings);
+            if kernel.starts_with('/') {
+                findings
+                    .wrong("ima.measured_keyrings", format!("{kernel} is no keyring, expected e.g. .ima"));
+            }
+        }
+        self.buffers.iter().for_each(|(name, digests)| check_digests("ima.buffers", name, digests, findings));
+        for (index, rule) in self.rules.iter().enumerate() {
+            self.check_rule(&format!("ima.rules[{index}]"), rule, findings);
+        }
+        if self.weak_digests == Reaction::Report {
+            findings.weak("ima.weak_digests", "files count by SHA-1 or MD5, which can be made to fit");
+        }
+    }
+
+    fn check_rule(&self, field: &str, rule: &ImaRule, findings: &mut Findings<'_, '_>) {
+        if rule.paths.is_empty() {
+            findings.wrong(field, "names no path; everything is \"/**\"");
+        }
+        if rule.digests.is_empty() && rule.signed_by.is_empty() {
+            findings
+                .wrong(field, "has neither digests nor signed_by, so anything would count; see ima.exclude");
+        }
+        for pattern in &rule.paths {
+            if let Err(fault) = PathGlob::compile(pattern) {
+                findings.wrong(field, fault);
+            }
+        }
+        rule.signed_by.iter().for_each(|name| self.check_keyring(field, name, findings));
+        check_digests(field, "a rule", &rule.digests, findings);
+    }
+
+    fn check_keyring(&self, field: &str, name: &str, findings: &mut Findings<'_, '_>) {
+        if !self.keyrings.contains_key(name) {
+            findings.wrong(field, format!("there is no keyring {name:?} in ima.keyrings"));
+        }
+    }
+}
+
+fn check_digests(field: &str, name: &str, digests: &[String], findings: &mut Findings<'_, '_>) {
+    let list = digests.to_vec();
+    if let Err(fault) = FileIndex::compile([(&"/".to_owned(), &list)]) {
+        findings.wrong(field, format!("{name}: {}", fault.replace(" of / is", " is")));
+    }
 }
 
 /// The releases whose files are known.

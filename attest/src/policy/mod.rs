@@ -5,6 +5,7 @@
 mod boot;
 mod document;
 mod fault;
+mod glob;
 mod ima;
 mod quote;
 mod reaction;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use boot::BootRules;
 pub use fault::{PolicyError, PolicyFault};
-pub use ima::{ImaRules, ReleaseScope};
+pub use glob::PathGlob;
+pub use ima::{ImaRule, ImaRules, ReleaseScope};
 pub use quote::QuoteRules;
 pub use reaction::{Demand, Reaction, Tolerance};
 pub use result::ResultRules;
@@ -81,6 +83,7 @@ impl Policy {
         self.trust.check(findings);
         self.quote.check(findings);
         self.boot.check(findings);
+        self.ima.iter().for_each(|ima| ima.check(findings));
         self.result.check(findings);
         self.check_registers(findings);
     }

@@ -5,4 +5,5 @@ mod boot_aggregate;
 mod build;
 mod fields;
 mod properties;
+mod signatures;
 mod stream;

@@ -1,0 +1,156 @@
+//! The rules of a policy's [ima] section, compiled once for all devices.
+
+use std::collections::BTreeMap;
+
+use crate::ima::{Entry, Field, ImaKeyring, ImaSignatureError, verify_signature};
+use crate::policy::{ImaRules, PathGlob, Reaction};
+use crate::reference::{FileIndex, FileKey};
+
+/// The rules of a policy's `[ima]` section with the keys that it names, compiled once and shared by all that judge with
+/// it. A look-up allocates nothing.
+///
+/// Without one an [`Appraiser`](super::super::Appraiser) knows the files of references only, which accepts less.
+#[derive(Debug, Clone, Default)]
+pub struct ImaRuleSet {
+    exclude: Vec<PathGlob>,
+    /// Rules for single paths, however many.
+    exact: FileIndex,
+    patterns: Vec<Pattern>,
+    keyrings: Vec<ImaKeyring>,
+    /// By the kernel's keyring, the place of ours.
+    measured_keyrings: BTreeMap<Vec<u8>, usize>,
+    buffers: FileIndex,
+    allow_sha1: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    paths: Vec<PathGlob>,
+    /// Known under the path `/`: the real one was matched by pattern.
+    digests: FileIndex,
+    signed_by: Vec<usize>,
+}
+
+/// Where the digests of a rule with patterns stand.
+const ANY_PATH: &str = "/";
+
+/// What the rules say of an entry that no reference knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RuleVerdict {
+    /// The policy does not judge files of this path.
+    Excluded,
+    /// A digest of the policy.
+    Allowed,
+    /// Signed by a key of a keyring that the policy names for the path.
+    Signed,
+    /// No rule has it.
+    Unknown,
+    /// A rule asks for a signature, and it does not count.
+    BadSignature(ImaSignatureError),
+    /// A buffer whose digest is not that of its bytes (threat i07).
+    OtherBuffer,
+    /// A key was measured into a keyring, and the policy does not have it (threat i15).
+    ForeignKey,
+}
+
+impl ImaRuleSet {
+    /// Compiles rules. `keyrings` are those of the policy with their keys, without the revoked ones.
+    ///
+    /// # Errors
+    /// What is wrong, in words; a checked policy with its keyrings causes none.
+    pub fn compile(rules: &ImaRules, keyrings: Vec<ImaKeyring>) -> Result<Self, String> {
+        let place = |name: &String| {
+            let found = keyrings.iter().position(|keyring| keyring.name() == name);
+            found.ok_or_else(|| format!("there is no keyring {name:?}"))
+        };
+        let mut exact: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut patterns = Vec::new();
+        for rule in &rules.rules {
+            let signed_by = rule.signed_by.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+            let mut paths = Vec::new();
+            for text in &rule.paths {
+                let glob = PathGlob::compile(text)?;
+                if glob.literal().is_some() && signed_by.is_empty() {
+                    exact.entry(text.clone()).or_default().extend(rule.digests.iter().cloned());
+                } else {
+                    paths.push(glob);
+                }
+            }
+            if !paths.is_empty() {
+                let digests = FileIndex::compile([(&ANY_PATH.to_owned(), &rule.digests)])?;
+                patterns.push(Pattern { paths, digests, signed_by });
+            }
+        }
+        let measured = rules.measured_keyrings.iter();
+        Ok(Self {
+            exclude: rules.exclude.iter().map(|text| PathGlob::compile(text)).collect::<Result<_, _>>()?,
+            exact: FileIndex::compile(&exact)?,
+            patterns,
+            measured_keyrings: measured
+                .map(|(kernel, name)| Ok((kernel.clone().into_bytes(), place(name)?)))
+                .collect::<Result<_, String>>()?,
+            buffers: FileIndex::compile(&rules.buffers)?,
+            allow_sha1: rules.weak_digests == Reaction::Report,
+            keyrings,
+        })
+    }
+
+    /// Judges an entry that no reference knows.
+    pub(super) fn judge(&self, entry: &Entry<'_>) -> RuleVerdict {
+        // The template's name is not authenticated: what is read as a buffer has to be one by its digest.
+        if entry.fields().any(|(field, _)| field == Field::Buffer) {
+            return self.judge_buffer(entry);
+        }
+        if self.is_excluded(entry.path()) {
+            return RuleVerdict::Excluded;
+        }
+        self.judge_file(entry)
+    }
+
+    pub(super) fn is_excluded(&self, path: &[u8]) -> bool {
+        self.exclude.iter().any(|glob| glob.matches(path))
+    }
+
+    fn judge_file(&self, entry: &Entry<'_>) -> RuleVerdict {
+        let digest = entry.file_digest();
+        let key = FileKey::from(&digest);
+        if self.exact.contains(entry.path(), &key) {
+            return RuleVerdict::Allowed;
+        }
+        let mut verdict = RuleVerdict::Unknown;
+        let fits = |pattern: &&Pattern| pattern.paths.iter().any(|glob| glob.matches(entry.path()));
+        for pattern in self.patterns.iter().filter(fits) {
+            if pattern.digests.contains(ANY_PATH.as_bytes(), &key) {
+                return RuleVerdict::Allowed;
+            }
+            if pattern.signed_by.is_empty() {
+                continue;
+            }
+            let keyrings: Vec<&ImaKeyring> =
+                pattern.signed_by.iter().filter_map(|place| self.keyrings.get(*place)).collect();
+            match verify_signature(entry, &keyrings, self.allow_sha1) {
+                Ok(_) => return RuleVerdict::Signed,
+                Err(error) => verdict = RuleVerdict::BadSignature(error),
+            }
+        }
+        verdict
+    }
+
+    fn judge_buffer(&self, entry: &Entry<'_>) -> RuleVerdict {
+        let buffer = entry.buffer().unwrap_or_default();
+        let digest = entry.file_digest();
+        let computed = digest.algorithm().map(|algorithm| algorithm.digest(buffer));
+        if computed.is_none_or(|computed| computed.as_bytes() != digest.bytes()) {
+            return RuleVerdict::OtherBuffer;
+        }
+        if self.buffers.contains(entry.path(), &FileKey::from(&digest)) {
+            return RuleVerdict::Allowed;
+        }
+        let keyring = self.measured_keyrings.get(entry.path()).and_then(|place| self.keyrings.get(*place));
+        match keyring {
+            Some(keyring) if keyring.has_der(buffer) => RuleVerdict::Allowed,
+            Some(_) => RuleVerdict::ForeignKey,
+            None => RuleVerdict::Unknown,
+        }
+    }
+}
