@@ -15,16 +15,22 @@
 //! # Ok::<(), attest::cel::CelError>(())
 //! ```
 
+mod cbor;
 mod content;
 mod error;
 mod json;
 mod record;
 mod systemd;
+#[cfg(test)]
+mod tests;
+mod tlv;
+mod writer;
 
 pub use content::{Content, Systemd};
 pub use error::CelError;
 pub use record::{Record, RecordBinding, Register, describe};
 pub use systemd::{FileSystem, SystemdEvent};
+pub use writer::{Writer, WrittenRecord};
 
 /// Largest log, in bytes. systemd's has some dozens of records of 300 bytes.
 pub const MAX_LOG: usize = 4 * 1024 * 1024;
@@ -73,6 +79,8 @@ impl<'a> Log<'a> {
         let (encoding, records) = match bytes.first() {
             None => (Encoding::JsonSequence, Vec::new()),
             Some(&RECORD_SEPARATOR) => (Encoding::JsonSequence, json::sequence(bytes)?),
+            Some(0x00) => (Encoding::Tlv, tlv::records(bytes)?),
+            Some(0x80..=0xBF) => (Encoding::Cbor, cbor::records(bytes)?),
             Some(b'{') => (Encoding::JsonSequence, json::lines(bytes)?),
             Some(b'[' | b' ' | b'\t' | b'\n' | b'\r') => (Encoding::Json, json::array(bytes)?),
             Some(byte) => return Err(CelError::Encoding { found: *byte }),
