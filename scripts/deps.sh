@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs what Hallmark needs, with the system's own package manager; says what it does and does nothing twice.
 #   scripts/deps.sh build        libraries, compiler, simulator
-#   scripts/deps.sh build test   and what the tests compare with
+#   scripts/deps.sh build test   and what the tests compare with; in target/test a CDDL library that Debian does not package
 #   scripts/deps.sh vm           what the measured virtual machine is made of (Debian and its relatives only): programs, and
 #                                in target/vm the kernel's package and virt-fw-vars
 set -euo pipefail
 
-vm=${HALLMARK_VM:-$(cd "$(dirname "$0")/.." && pwd)/target/vm}
+target=$(cd "$(dirname "$0")/.." && pwd)/target
+vm=${HALLMARK_VM:-$target/vm}
 # Enrols keys into a firmware's variables; Debian 12 has no package of it.
 virt_firmware=virt-firmware==26.10
+# Holds evidence against its published CDDL.
+pycddl=pycddl==0.6.4
 
 want=("$@")
 [ ${#want[@]} -gt 0 ] || want=(build)
@@ -25,9 +28,11 @@ fi
 # What each group is for, and how to see that it is there already.
 has_all() { local program; for program; do command -v "$program" >/dev/null || return 1; done; }
 has_build() { has_all cc pkg-config swtpm swtpm_setup swtpm_localca && pkg-config --exists tss2-esys; }
-has_test() {
+has_test() { has_test_packages && has_pycddl; }
+has_pycddl() { "$target/test/python/bin/python" -c 'import pycddl' 2>/dev/null; }
+has_test_packages() {
     has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare \
-        && /usr/bin/python3 -c 'import cbor2, cryptography, jwt' 2>/dev/null
+        && /usr/bin/python3 -c 'import cbor2, cryptography, ensurepip, jwt' 2>/dev/null
 }
 has_vm_packages() {
     PATH=$PATH:/usr/sbin:/sbin has_all qemu-system-x86_64 swtpm busybox cpio mke2fs debugfs mcopy mkfs.vfat sfdisk sbsign objcopy \
@@ -53,7 +58,7 @@ done
 packages() {
     case $1:$2 in
         apt:build) echo build-essential pkg-config libtss2-dev swtpm swtpm-tools ;;
-        apt:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 ;;
+        apt:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 python3-venv ;;
         apt:vm)
             echo qemu-system-x86 ovmf swtpm swtpm-tools busybox-static cpio e2fsprogs mtools dosfstools fdisk sbsigntool \
                 systemd-boot-efi binutils openssl python3 python3-venv libtss2-dev ;;
@@ -94,11 +99,12 @@ fetch_kernel() {
     rmdir "$vm/unfinished"
 }
 
-fetch_virt_firmware() {
-    echo "installing $virt_firmware to $vm/python" >&2
-    rm -rf "$vm/python"
-    /usr/bin/python3 -m venv "$vm/python"
-    "$vm/python/bin/pip" install --quiet --disable-pip-version-check "$virt_firmware"
+# A Python package in a folder of its own.
+fetch_python() { # folder, package
+    echo "installing $2 to $1" >&2
+    rm -rf "$1"
+    /usr/bin/python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
 }
 
 sudo=()
@@ -110,6 +116,7 @@ fi
 list=()
 for group in "${missing[@]}"; do
     if [ "$group" = vm ] && has_vm_packages; then continue; fi
+    if [ "$group" = test ] && has_test_packages; then continue; fi
     read -ra more <<<"$(packages "$manager" "$group")"
     list+=("${more[@]}")
 done
@@ -125,7 +132,10 @@ esac
 
 if [[ " ${missing[*]} " == *" vm "* ]]; then
     has_kernel || fetch_kernel
-    has_virt_firmware || fetch_virt_firmware
+    has_virt_firmware || fetch_python "$vm/python" "$virt_firmware"
+fi
+if [[ " ${missing[*]} " == *" test "* ]]; then
+    has_pycddl || fetch_python "$target/test/python" "$pycddl"
 fi
 
 for group in "${missing[@]}"; do
