@@ -17,6 +17,7 @@ pub use reason::Reason;
 
 use crate::challenge::Nonce;
 use crate::digest::Digest;
+use crate::ima::ImaState;
 use crate::key::{Name, PublicKey};
 
 /// What the verifier says of a device.
@@ -42,6 +43,7 @@ pub enum Verdict {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appraisal {
+    ima_state: Option<ImaState>,
     verdict: Verdict,
     reasons: Vec<Reason>,
     notes: Vec<String>,
@@ -82,7 +84,7 @@ impl Appraisal {
         appraised: Timestamp,
         lifetime: SignedDuration,
     ) -> Self {
-        let Outcome { reasons, doubts, notes, claims, attester, key } = outcome;
+        let Outcome { reasons, doubts, notes, claims, attester, key, ima_state } = outcome;
         // A pass needs everything: no reason, no doubt, and an attester that was identified.
         let verdict = match (reasons.is_empty(), doubts.is_empty(), &attester) {
             (true, true, Some(_)) => Verdict::Trusted,
@@ -90,7 +92,21 @@ impl Appraisal {
             (true, _, _) => Verdict::CannotTell,
         };
         let reasons = [reasons, doubts].concat();
-        Self { verdict, reasons, notes, claims, attester, key, policy_digest, bound, appraised, lifetime }
+        // Who was refused sends the whole list again: no later part hides an earlier one.
+        let ima_state = ima_state.filter(|_| verdict == Verdict::Trusted);
+        Self {
+            verdict,
+            reasons,
+            notes,
+            claims,
+            attester,
+            key,
+            ima_state,
+            policy_digest,
+            bound,
+            appraised,
+            lifetime,
+        }
     }
 
     /// The verdict.
@@ -109,6 +125,12 @@ impl Appraisal {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What to keep of the device's IMA list, so that its next evidence may have the rest only; after a pass.
+    #[must_use]
+    pub fn ima_state(&self) -> Option<&ImaState> {
+        self.ima_state.as_ref()
     }
 
     /// What was established.
@@ -163,6 +185,7 @@ impl Appraisal {
 /// What an appraiser collects on its way to a verdict.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    pub(crate) ima_state: Option<ImaState>,
     pub(crate) reasons: Vec<Reason>,
     pub(crate) doubts: Vec<Reason>,
     pub(crate) notes: Vec<String>,

@@ -8,7 +8,10 @@ pub use rules::ImaRuleSet;
 
 use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
-use crate::ima::{Bank, Entry, ImaError, ImaList, ImaOptions, MeasuredFiles};
+use crate::evidence::ImaStart;
+use crate::ima::{
+    Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, MeasuredFiles, measure_rest,
+};
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
 use crate::quote::VerifiedQuote;
@@ -27,11 +30,11 @@ pub(super) fn judge(
     compiled: &ImaRuleSet,
     releases: &Releases<'_>,
     quote: &VerifiedQuote,
-    list: Option<&[u8]>,
+    part: Part<'_>,
     outcome: &mut Outcome,
 ) {
     let Some(rules) = &policy.ima else { return };
-    let Some(list) = list else {
+    let Some(list) = part.list else {
         if let Some(reason) = unexplained_without_list(policy, quote) {
             outcome.reasons.push(reason);
         }
@@ -46,7 +49,7 @@ pub(super) fn judge(
         }
         return;
     };
-    match measured(policy, rules, quote, list, outcome) {
+    match measured(policy, rules, quote, list, &part, outcome) {
         Ok(files) => judge_files(rules, compiled, releases, &files, policy, outcome),
         Err(error) => outcome.reasons.push(Reason {
             id: error.threat(),
@@ -64,17 +67,46 @@ fn measured<'a>(
     rules: &ImaRules,
     quote: &VerifiedQuote,
     list: &'a [u8],
+    part: &Part<'_>,
     outcome: &mut Outcome,
 ) -> Result<MeasuredFiles<'a>, ImaError> {
     let options = ImaOptions { other_pcrs: rules.other_pcrs.clone(), ..ImaOptions::new(policy.quote.bank) };
-    let list = ImaList::new(list);
-    match list.measured(quote, &options) {
+    let (files, options) = match part.measure(list, &options, quote) {
         Err(ImaError::ExtendedOtherwise { bank, found, .. }) if rules.padded_sha1 == Reaction::Report => {
             outcome.notes.push(format!("[i10] bank {bank} holds {found}: it is as weak as SHA-1"));
             let bank = Bank { extend: found, ..options.bank };
-            list.measured(quote, &ImaOptions { bank, ..options })
+            let options = ImaOptions { bank, ..options };
+            (part.measure(list, &options, quote)?, options)
         }
-        other => other,
+        other => (other?, options),
+    };
+    let bank = options.bank.algorithm;
+    let before = part.start.and(part.state);
+    let value = |pcr| quote.value(bank, pcr).copied();
+    outcome.ima_state = ImaState::after(part.attesting, &options, &files, before, value);
+    Ok(files)
+}
+
+/// A list, or its next part, and what is kept of what was before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) list: Option<&'a [u8]>,
+    pub(super) start: Option<&'a ImaStart>,
+    pub(super) state: Option<&'a ImaState>,
+    pub(super) attesting: Attesting<'a>,
+}
+
+impl Part<'_> {
+    fn measure<'l>(
+        &self,
+        list: &'l [u8],
+        options: &ImaOptions,
+        quote: &VerifiedQuote,
+    ) -> Result<MeasuredFiles<'l>, ImaError> {
+        let list = ImaList::new(list);
+        let Some(start) = self.start else { return list.measured(quote, options) };
+        let state = ImaState::carries_on(self.state, self.attesting, start)?;
+        measure_rest(&list, options, state, |bank, pcr| quote.value(bank, pcr).copied())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::measured_logs;
 use crate::evidence::{BootLogBytes, BootLogsError, Evidence, Log, MAX_IMA_LIST};
+use crate::ima::{Attesting, ImaState};
 use crate::key::{AttestationKey, PublicArea};
 use crate::policy::{Policy, QuoteRules, Reaction};
 use crate::quote::{Quote, VerifiedQuote};
@@ -43,6 +44,8 @@ pub struct Appraiser<'a> {
     endorsements: &'a dyn Endorsements,
     /// The policy's rules for IMA, compiled.
     ima: Option<&'a ImaRuleSet>,
+    /// What is kept of the device's IMA list.
+    ima_state: Option<&'a ImaState>,
 }
 
 impl<'a> Appraiser<'a> {
@@ -55,13 +58,26 @@ impl<'a> Appraiser<'a> {
         references: &'a [TrustedReference],
         endorsements: &'a dyn Endorsements,
     ) -> Self {
-        Self { policy, policy_digest: policy_digest(inputs), references, endorsements, ima: None }
+        Self {
+            policy,
+            policy_digest: policy_digest(inputs),
+            references,
+            endorsements,
+            ima: None,
+            ima_state: None,
+        }
     }
 
     /// The same with the policy's rules for files. Without them the references' files are the only ones that count.
     #[must_use]
     pub fn with_ima_rules(self, rules: &'a ImaRuleSet) -> Self {
         Self { ima: Some(rules), ..self }
+    }
+
+    /// The same for one device whose list was believed up to `state`: its evidence may have the rest only (threat i11).
+    #[must_use]
+    pub fn with_ima_state(self, state: &'a ImaState) -> Self {
+        Self { ima_state: Some(state), ..self }
     }
 
     /// SHA-256 over the policy and everything that belongs to it.
@@ -120,7 +136,14 @@ impl<'a> Appraiser<'a> {
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
         let none = ImaRuleSet::default();
         let compiled = self.ima.unwrap_or(&none);
-        ima::judge(self.policy, compiled, &releases, &quote, list.as_deref(), outcome);
+        let attester = key.name().to_string();
+        let part = ima::Part {
+            list: list.as_deref(),
+            start: ima.and_then(|ima| ima.start.as_ref()),
+            state: self.ima_state,
+            attesting: Attesting { attester: &attester, reset_count, policy: &self.policy_digest },
+        };
+        ima::judge(self.policy, compiled, &releases, &quote, part, outcome);
         refuse_unexplained(&self.policy.quote, outcome);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::replay::Extend;
+use super::resume::ResumeError;
 use super::template::Field;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
@@ -79,8 +80,13 @@ pub enum ImaError {
         /// The entries that the quote would cover.
         covered: usize,
     },
-    /// The first entry is not the boot aggregate (threat i04).
-    #[error("IMA list: entry 1 is {found:?}, expected boot_aggregate")]
+    /// A part of a list does not carry on from what is kept of the device (threat i11).
+    #[error("IMA list: {0}")]
+    Resume(ResumeError),
+    /// The first entry is not the boot aggregate (threat i04); of a list that the kernel has trimmed, it is not (i17).
+    #[error(
+        "IMA list: entry 1 is {found:?}, expected boot_aggregate; of a list that the kernel has trimmed, what was before must be kept"
+    )]
     BootAggregateMissing {
         /// The first entry's path, escaped, or what is there instead.
         found: String,
@@ -109,6 +115,13 @@ pub enum ImaError {
     },
 }
 
+/// A part of a list does not carry on from what is kept (threat i11).
+impl From<ResumeError> for ImaError {
+    fn from(error: ResumeError) -> Self {
+        Self::Resume(error)
+    }
+}
+
 impl ImaError {
     /// The row of threats.md.
     #[must_use]
@@ -119,6 +132,7 @@ impl ImaError {
             Self::OtherPcr { .. } => "i09",
             Self::NotQuoted { .. } | Self::NotCovered { .. } => "i03",
             Self::ExtendedOtherwise { .. } => "i10",
+            Self::Resume(_) => "i11",
             Self::NothingMeasured { .. }
             | Self::BootAggregateMissing { .. }
             | Self::BootAggregateAlgorithm { .. }

@@ -5,6 +5,7 @@ use super::entry::Entry;
 use super::error::ImaError;
 use super::list::ImaList;
 use super::replay::{Bank, Extend};
+use super::resume::ImaState;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::quote::VerifiedQuote;
@@ -54,7 +55,10 @@ pub(crate) fn measure<'a, Q>(
 where
     Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
 {
-    let start = Registers::quoted(options, &quoted)?;
+    let start = Registers::quoted(options, &quoted, |pcr| Ok(pcr.start(options.bank.algorithm)))?;
+    if start.main.value == start.main.quoted {
+        return Err(ImaError::NothingMeasured { bank: options.bank.algorithm, pcr: options.pcr });
+    }
     let walk = Walk::over(list, options.bank, start.clone())?;
     let Some(covered) = walk.covered else {
         return Err(uncovered(list, options, start, &walk));
@@ -63,7 +67,35 @@ where
     let boot_aggregate = boot_aggregate::check(&first, &quoted)?;
     Ok(MeasuredFiles {
         covered: list.prefix(covered.end),
-        boot_aggregate,
+        boot_aggregate: Some(boot_aggregate),
+        attested: covered.entries,
+        violations: covered.violations,
+        not_yet_attested: walk.read.saturating_sub(covered.entries),
+    })
+}
+
+/// The part of a list after `state`, which [`ImaState::carries_on`] has held against the evidence (threat i11). The boot
+/// aggregate was in the first part, of the same boot.
+pub(crate) fn measure_rest<'a, Q>(
+    list: &ImaList<'a>,
+    options: &ImaOptions,
+    state: &ImaState,
+    quoted: Q,
+) -> Result<MeasuredFiles<'a>, ImaError>
+where
+    Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+{
+    let start = Registers::quoted(options, &quoted, |pcr| Ok(state.value(options, pcr)?))?;
+    let nothing_new = start.all_as_quoted();
+    let walk = Walk::over(list, options.bank, start.clone())?;
+    let covered = match walk.covered {
+        _ if nothing_new => Covered { entries: 0, violations: 0, end: 0 },
+        Some(covered) => covered,
+        None => return Err(uncovered(list, options, start, &walk)),
+    };
+    Ok(MeasuredFiles {
+        covered: list.prefix(covered.end),
+        boot_aggregate: None,
         attested: covered.entries,
         violations: covered.violations,
         not_yet_attested: walk.read.saturating_sub(covered.entries),
@@ -108,19 +140,17 @@ struct Registers {
 }
 
 impl Registers {
-    fn quoted<Q>(options: &ImaOptions, quoted: &Q) -> Result<Self, ImaError>
+    fn quoted<Q, S>(options: &ImaOptions, quoted: &Q, start: S) -> Result<Self, ImaError>
     where
         Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+        S: Fn(PcrIndex) -> Result<Digest, ImaError>,
     {
         let bank = options.bank.algorithm;
         let register = |pcr: PcrIndex| {
             let quoted = quoted(bank, pcr).ok_or(ImaError::NotQuoted { bank, pcr })?;
-            Ok(Register { pcr, value: pcr.start(bank), quoted })
+            Ok::<_, ImaError>(Register { pcr, value: start(pcr)?, quoted })
         };
         let main = register(options.pcr)?;
-        if main.value == main.quoted {
-            return Err(ImaError::NothingMeasured { bank, pcr: options.pcr });
-        }
         let others = options.other_pcrs.iter().filter(|pcr| **pcr != options.pcr);
         Ok(Self { main, others: others.map(|pcr| register(*pcr)).collect::<Result<_, _>>()? })
     }
@@ -192,14 +222,14 @@ impl Walk {
 
 /// The entries of a list that a quote covers. Only [`ImaList::measured`] makes them:
 /// ```compile_fail
-/// # fn f<'a>(covered: attest::ima::ImaList<'a>, boot_aggregate: attest::Digest) -> attest::ima::MeasuredFiles<'a> {
+/// # fn f<'a>(covered: attest::ima::ImaList<'a>, boot_aggregate: Option<attest::Digest>) -> attest::ima::MeasuredFiles<'a> {
 /// attest::ima::MeasuredFiles { covered, boot_aggregate, attested: 1, violations: 0, not_yet_attested: 0 }
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredFiles<'a> {
     covered: ImaList<'a>,
-    boot_aggregate: Digest,
+    boot_aggregate: Option<Digest>,
     attested: usize,
     violations: usize,
     not_yet_attested: usize,
@@ -212,7 +242,8 @@ impl<'a> MeasuredFiles<'a> {
     /// `boot_aggregate` is a file like any other (threat i16); after a kexec the kernel writes one.
     pub fn files(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         // The prefix was parsed before: no error is left to meet.
-        self.covered.entries().skip(1).filter_map(Result::ok).filter(|entry| !entry.is_violation())
+        let first = usize::from(self.boot_aggregate.is_some());
+        self.covered.entries().skip(first).filter_map(Result::ok).filter(|entry| !entry.is_violation())
     }
 
     /// The attested violations, for a report: their paths and digests are not authenticated.
@@ -220,10 +251,16 @@ impl<'a> MeasuredFiles<'a> {
         self.covered.entries().filter_map(Result::ok).filter(Entry::is_violation)
     }
 
-    /// The hash of the boot PCRs, found equal to the quoted ones.
+    /// The hash of the boot PCRs, found equal to the quoted ones; `None` for a part after the first.
     #[must_use]
-    pub const fn boot_aggregate(&self) -> &Digest {
-        &self.boot_aggregate
+    pub const fn boot_aggregate(&self) -> Option<&Digest> {
+        self.boot_aggregate.as_ref()
+    }
+
+    /// Bytes of the attested entries.
+    #[must_use]
+    pub const fn covered_bytes(&self) -> usize {
+        self.covered.bytes().len()
     }
 
     /// Entries that the quote covers, with the boot aggregate and the violations.

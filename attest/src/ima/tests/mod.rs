@@ -5,5 +5,6 @@ mod boot_aggregate;
 mod build;
 mod fields;
 mod properties;
+mod resume;
 mod signatures;
 mod stream;

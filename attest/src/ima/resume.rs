@@ -1,0 +1,200 @@
+//! Lists in parts: what a verifier keeps of a device, and whether the next part carries on from it (threats i11, i17).
+//!
+//! Both sides say where they are: the evidence has the offset and the PCR values that its part starts from, and the
+//! verifier has those that it believed last. A part counts only when the two agree.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::measured::{ImaOptions, MeasuredFiles};
+use crate::digest::Digest;
+use crate::evidence::ImaStart;
+use crate::pcr::PcrIndex;
+
+/// What a verifier keeps of a device whose list it has believed as far as a quote covers it.
+///
+/// It is made after a pass only: who was refused sends the whole list again, so that no later part hides an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImaState {
+    /// The attestation key's Name, in hex.
+    pub attester: String,
+    /// The TPM's reset count: a list begins anew with each boot.
+    pub reset_count: u32,
+    /// The policy that the files were judged by, as `sha256:HEX`.
+    pub policy: Digest,
+    /// Bytes of the list so far.
+    pub offset: u64,
+    /// Entries of it.
+    pub entries: u64,
+    /// Violations among them.
+    pub violations: u64,
+    /// The PCR values that they lead to, which a quote had.
+    pub values: Vec<KeptValue>,
+}
+
+/// A PCR value that a quote had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptValue {
+    /// The PCR.
+    pub pcr: PcrIndex,
+    /// Its value, with the bank.
+    pub value: Digest,
+}
+
+/// Why a part does not carry on from what is kept, and what to send instead.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ResumeError {
+    /// Nothing is kept of the device.
+    #[error(
+        "the list starts at entry {entries}, and nothing is kept of what was before; send the whole list"
+    )]
+    Nothing {
+        /// Entries before the part.
+        entries: u64,
+    },
+    /// The state is another device's.
+    #[error("what is kept is of key {kept}, the evidence is by {found}; send the whole list")]
+    OtherAttester {
+        /// The key's Name in the state.
+        kept: String,
+        /// The evidence's.
+        found: String,
+    },
+    /// The device was started anew.
+    #[error(
+        "the TPM was reset since (count {kept}, now {found}), so the list began anew; send the whole list"
+    )]
+    Rebooted {
+        /// The kept reset count.
+        kept: u32,
+        /// The quoted one.
+        found: u32,
+    },
+    /// The earlier part was judged by another policy.
+    #[error("what was before was judged by another policy; send the whole list")]
+    OtherPolicy,
+    /// The part starts elsewhere than where the last one ended.
+    #[error(
+        "the list starts at byte {found} after {found_entries} entries, expected byte {kept} after {kept_entries}; send it from there, or the whole list"
+    )]
+    Offset {
+        /// The kept offset.
+        kept: u64,
+        /// The kept number of entries.
+        kept_entries: u64,
+        /// The part's offset.
+        found: u64,
+        /// The part's number of entries before it.
+        found_entries: u64,
+    },
+    /// The two sides come to different PCR values for the same part (rewritten, or counted differently).
+    #[error(
+        "PCR {pcr} is {kept} after {entries} entries, the evidence says {found}: the earlier part is another one; send the whole list"
+    )]
+    Value {
+        /// The PCR.
+        pcr: PcrIndex,
+        /// The kept value.
+        kept: Digest,
+        /// The evidence's, in hex, or nothing.
+        found: String,
+        /// Entries so far.
+        entries: u64,
+    },
+    /// A PCR that is judged now, and of which nothing is kept.
+    #[error("nothing is kept of PCR {pcr} in the judged bank; send the whole list")]
+    NotKept {
+        /// The PCR.
+        pcr: PcrIndex,
+    },
+}
+
+/// Whose list a part is said to carry on: from verified evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attesting<'a> {
+    /// The attestation key's Name, in hex.
+    pub attester: &'a str,
+    /// The quoted reset count.
+    pub reset_count: u32,
+    /// The policy that judges.
+    pub policy: &'a Digest,
+}
+
+impl ImaState {
+    /// The state after `files`, which were believed and passed; `before` is the state that they carried on from.
+    ///
+    /// `quoted` gives the values of the quote that covers them; `None` when it lacks one that `options` name.
+    #[must_use]
+    pub fn after<Q>(
+        attesting: Attesting<'_>,
+        options: &ImaOptions,
+        files: &MeasuredFiles<'_>,
+        before: Option<&Self>,
+        quoted: Q,
+    ) -> Option<Self>
+    where
+        Q: Fn(PcrIndex) -> Option<Digest>,
+    {
+        let pcrs = std::iter::once(options.pcr).chain(options.other_pcrs.iter().copied());
+        let values = pcrs.map(|pcr| Some(KeptValue { pcr, value: quoted(pcr)? })).collect::<Option<_>>()?;
+        let number = |count: usize| u64::try_from(count).ok();
+        let sum = |earlier: fn(&Self) -> u64, more| before.map_or(0, earlier).checked_add(number(more)?);
+        Some(Self {
+            attester: attesting.attester.to_owned(),
+            reset_count: attesting.reset_count,
+            policy: *attesting.policy,
+            offset: sum(|state| state.offset, files.covered_bytes())?,
+            entries: sum(|state| state.entries, files.attested())?,
+            violations: sum(|state| state.violations, files.violations())?,
+            values,
+        })
+    }
+
+    /// Holds the start of a part against what is kept.
+    ///
+    /// # Errors
+    /// [`ResumeError`] with what to send: threat i11.
+    pub fn carries_on<'k>(
+        kept: Option<&'k Self>,
+        attesting: Attesting<'_>,
+        start: &ImaStart,
+    ) -> Result<&'k Self, ResumeError> {
+        let kept = kept.ok_or(ResumeError::Nothing { entries: start.entries })?;
+        if kept.attester != attesting.attester {
+            let found = attesting.attester.to_owned();
+            return Err(ResumeError::OtherAttester { kept: kept.attester.clone(), found });
+        }
+        if kept.reset_count != attesting.reset_count {
+            return Err(ResumeError::Rebooted { kept: kept.reset_count, found: attesting.reset_count });
+        }
+        if kept.policy != *attesting.policy {
+            return Err(ResumeError::OtherPolicy);
+        }
+        if (kept.offset, kept.entries) != (start.offset, start.entries) {
+            return Err(ResumeError::Offset {
+                kept: kept.offset,
+                kept_entries: kept.entries,
+                found: start.offset,
+                found_entries: start.entries,
+            });
+        }
+        for KeptValue { pcr, value } in &kept.values {
+            let said =
+                start.values.iter().find(|said| said.0 == value.algorithm().tpm_id() && said.1 == pcr.get());
+            if said.is_none_or(|said| said.2.as_slice() != value.as_bytes()) {
+                let found = said.map_or_else(|| "nothing".to_owned(), |said| hex::encode(&said.2));
+                return Err(ResumeError::Value { pcr: *pcr, kept: *value, found, entries: kept.entries });
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The value that a PCR had, in the bank of `options`.
+    pub(super) fn value(&self, options: &ImaOptions, pcr: PcrIndex) -> Result<Digest, ResumeError> {
+        let bank = options.bank.algorithm;
+        let found = self.values.iter().find(|kept| kept.pcr == pcr && kept.value.algorithm() == bank);
+        found.map(|kept| kept.value).ok_or(ResumeError::NotKept { pcr })
+    }
+}

@@ -1,0 +1,165 @@
+//! Lists in parts over several quotes.
+
+use super::build::*;
+use crate::digest::Digest;
+use crate::evidence::{ImaStart, StartValue};
+use crate::ima::{
+    Attesting, ImaError, ImaList, ImaOptions, ImaState, MeasuredFiles, ResumeError, measure_rest,
+};
+use crate::pcr::PcrIndex;
+
+fn policy() -> Digest {
+    SHA256.digest(b"policy")
+}
+
+fn attesting(policy: &Digest) -> Attesting<'_> {
+    Attesting { attester: "000b01", reset_count: 7, policy }
+}
+
+fn ten(quoted: &Quoted) -> Digest {
+    quoted.0[&(SHA256, PcrIndex::IMA)]
+}
+
+fn state(files: &MeasuredFiles<'_>, before: Option<&ImaState>, quoted: &Quoted) -> ImaState {
+    let options = ImaOptions::new(SHA256);
+    let value = |pcr| quoted.0.get(&(SHA256, pcr)).copied();
+    ImaState::after(attesting(&policy()), &options, files, before, value).unwrap()
+}
+
+fn start(state: &ImaState) -> ImaStart {
+    let values = state.values.iter().map(|kept| {
+        StartValue(kept.value.algorithm().tpm_id(), kept.pcr.get(), kept.value.as_bytes().to_vec().into())
+    });
+    ImaStart { offset: state.offset, entries: state.entries, values: values.collect() }
+}
+
+fn rest<'a>(bytes: &'a [u8], state: &ImaState, quoted: &Quoted) -> Result<MeasuredFiles<'a>, ImaError> {
+    let options = ImaOptions::new(SHA256);
+    measure_rest(&ImaList::new(bytes), &options, state, |bank, pcr| quoted.0.get(&(bank, pcr)).copied())
+}
+
+/// A list, the state after its first three entries, and the quote after all of them.
+fn parts() -> (Vec<u8>, ImaState, Quoted) {
+    let first = list(&[file(b"/bin/a"), violation(b"/v")]);
+    let whole = [first.clone(), file(b"/bin/b"), file(b"/bin/c")].concat();
+    let earlier = Quoted::after(&first, &[SHA256.into()]);
+    let state = state(&earlier.measure_sha256(&first).unwrap(), None, &earlier);
+    (whole.clone(), state, Quoted::after(&whole, &[SHA256.into()]))
+}
+
+#[test]
+fn i11_the_rest_of_a_list_is_believed_from_where_the_last_quote_ended() {
+    let (whole, state, quoted) = parts();
+    assert_eq!((state.entries, state.violations), (3, 1));
+    let part = &whole[usize::try_from(state.offset).unwrap()..];
+    ImaState::carries_on(Some(&state), attesting(&policy()), &start(&state)).unwrap();
+    let files = rest(part, &state, &quoted).unwrap();
+    assert_eq!((files.attested(), files.not_yet_attested()), (2, 0));
+    assert_eq!(files.files().map(|entry| entry.path().to_vec()).collect::<Vec<_>>(), [b"/bin/b", b"/bin/c"]);
+    assert_eq!(files.boot_aggregate(), None);
+    let next = super::resume::state(&files, Some(&state), &quoted);
+    assert_eq!(usize::try_from(next.offset).unwrap(), whole.len());
+    assert_eq!((next.entries, next.violations, next.values[0].value), (5, 1, ten(&quoted)));
+    // Nothing was measured since: an empty part, and one that has grown since the quote.
+    assert_eq!(rest(&[], &next, &quoted).unwrap().attested(), 0);
+    assert_eq!(rest(&file(b"/bin/d"), &next, &quoted).unwrap().not_yet_attested(), 1);
+    let text = serde_json::to_string(&next).unwrap();
+    assert_eq!(serde_json::from_str::<ImaState>(&text).unwrap(), next);
+}
+
+#[test]
+fn i11_a_part_with_an_entry_dropped_doubled_or_rewritten_is_refused() {
+    let (whole, state, quoted) = parts();
+    let lines = split(&whole);
+    for part in [
+        lines[4].clone(),
+        lines[3].clone(),
+        [&lines[4], &lines[3]].map(Vec::as_slice).concat(),
+        [&lines[2], &lines[3], &lines[4]].map(Vec::as_slice).concat(),
+        [file(b"/bin/x"), lines[4].clone()].concat(),
+        Vec::new(),
+    ] {
+        let error = rest(&part, &state, &quoted).unwrap_err();
+        assert!(matches!(error, ImaError::NotCovered { .. }), "{error}");
+    }
+}
+
+#[test]
+fn i11_both_sides_must_agree_on_where_a_part_starts() {
+    let (_, state, _) = parts();
+    let policy = policy();
+    let said = start(&state);
+    let refused = |kept, attesting, start: &ImaStart| {
+        let error = ImaState::carries_on(kept, attesting, start).unwrap_err();
+        assert!(error.to_string().contains("send"), "{error}");
+        assert_eq!(ImaError::from(error.clone()).threat(), "i11");
+        error
+    };
+    let kept = Some(&state);
+    assert!(matches!(refused(None, attesting(&policy), &said), ResumeError::Nothing { entries: 3 }));
+    // The offset past the end, before it, and entries that were counted otherwise.
+    for (offset, entries) in [(1, 0), (0, 1), (u64::MAX, 0), (0, u64::MAX)] {
+        let mut other = said.clone();
+        other.offset = other.offset.wrapping_add(offset);
+        other.entries = other.entries.wrapping_add(entries);
+        assert!(matches!(refused(kept, attesting(&policy), &other), ResumeError::Offset { .. }));
+    }
+    let mut other = said.clone();
+    other.values[0].2[5] ^= 1;
+    assert!(matches!(refused(kept, attesting(&policy), &other), ResumeError::Value { .. }));
+    other.values.clear();
+    assert!(matches!(refused(kept, attesting(&policy), &other), ResumeError::Value { .. }));
+    let mut sha1 = said.clone();
+    sha1.values[0].0 = SHA1.tpm_id();
+    assert!(matches!(refused(kept, attesting(&policy), &sha1), ResumeError::Value { .. }));
+}
+
+#[test]
+fn i11_after_a_reboot_or_for_another_key_or_policy_the_list_starts_again() {
+    let (_, state, _) = parts();
+    let policy = policy();
+    let said = start(&state);
+    let rebooted = Attesting { reset_count: 8, ..attesting(&policy) };
+    let error = ImaState::carries_on(Some(&state), rebooted, &said).unwrap_err();
+    assert_eq!(error, ResumeError::Rebooted { kept: 7, found: 8 });
+    let foreign = Attesting { attester: "000b02", ..attesting(&policy) };
+    let error = ImaState::carries_on(Some(&state), foreign, &said).unwrap_err();
+    assert!(matches!(error, ResumeError::OtherAttester { .. }));
+    let other = SHA256.digest(b"another policy");
+    let error = ImaState::carries_on(Some(&state), attesting(&other), &said).unwrap_err();
+    assert_eq!(error, ResumeError::OtherPolicy);
+}
+
+#[test]
+fn i17_a_list_that_the_kernel_has_trimmed_carries_on_from_the_state_or_says_what_is_missing() {
+    let (whole, state, quoted) = parts();
+    let trimmed = &whole[usize::try_from(state.offset).unwrap()..];
+    assert_eq!(rest(trimmed, &state, &quoted).unwrap().attested(), 2);
+    let error = quoted.measure_sha256(trimmed).unwrap_err();
+    assert!(matches!(error, ImaError::NotCovered { .. }), "{error}");
+    // Trimmed, and staged as a list of its own whose first entry a quote could cover.
+    let alone = Quoted::after(trimmed, &[SHA256.into()]);
+    let error = alone.measure_sha256(trimmed).unwrap_err();
+    assert!(error.to_string().contains("trimmed"), "{error}");
+}
+
+#[test]
+fn i17_a_part_of_a_big_endian_list_carries_on_too() {
+    let first = big_endian(&list(&[file(b"/bin/a")]));
+    let whole = [first.clone(), big_endian(&file(b"/bin/b"))].concat();
+    let earlier = Quoted::after(&first, &[SHA256.into()]);
+    let state = state(&earlier.measure_sha256(&first).unwrap(), None, &earlier);
+    let quoted = Quoted::after(&whole, &[SHA256.into()]);
+    let files = rest(&whole[first.len()..], &state, &quoted).unwrap();
+    assert_eq!(files.files().next().unwrap().path(), b"/bin/b");
+}
+
+#[test]
+fn i08_a_part_that_starts_within_an_entry_is_refused() {
+    let (whole, state, quoted) = parts();
+    let from = usize::try_from(state.offset).unwrap();
+    for shift in 1..40 {
+        let error = rest(&whole[from + shift..], &state, &quoted).unwrap_err();
+        assert!(["i01", "i08", "i03", "i09"].contains(&error.threat()), "{error}");
+    }
+}
