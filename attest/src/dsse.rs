@@ -160,6 +160,15 @@ pub fn unverified_type(envelope: &[u8]) -> Result<String, DsseError> {
     Ok(parse(envelope)?.payload_type)
 }
 
+/// The id of the key that an envelope claims to be signed with first, if it names one: where a document came from.
+///
+/// # Errors
+/// [`DsseError::Malformed`].
+pub fn unverified_key_id(envelope: &[u8]) -> Result<Option<String>, DsseError> {
+    let first = parse(envelope)?.signatures.into_iter().next();
+    Ok(first.map(|signature| signature.keyid).filter(|id| !id.is_empty()))
+}
+
 /// The payload of an envelope whose signature nobody has checked: for showing, never for judging.
 ///
 /// # Errors

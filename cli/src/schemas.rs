@@ -27,6 +27,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("provision", schema_for!(commands::provision::ProvisionReport)),
         ("quote-verify", schema_for!(commands::quote::QuoteReport)),
         ("reference", schema_for!(commands::reference::ReferenceReport)),
+        ("reference-set", schema_for!(commands::reference::SetReport)),
+        ("reference-withdrawal", schema_for!(commands::reference::WithdrawalReport)),
         ("replay", schema_for!(commands::eventlog::ReplayReport)),
         ("run", schema_for!(commands::run::RunReport)),
         ("sim", schema_for!(commands::sim::SimReport)),

@@ -34,13 +34,7 @@ impl FileIndex {
     pub fn compile<'t>(
         files: impl IntoIterator<Item = (&'t String, &'t Vec<String>)>,
     ) -> Result<Self, String> {
-        let mut builder = FileSetBuilder::new();
-        for (path, digests) in files {
-            let bytes = path_bytes(path).ok_or_else(|| format!("{path:?} is no path"))?;
-            for text in digests {
-                add(&mut builder, &bytes, text).ok_or_else(|| format!("{text:?} of {path} is no digest"))?;
-            }
-        }
+        let builder = Self::builder(files)?;
         if builder.is_empty() {
             return Ok(Self::default());
         }
@@ -48,6 +42,23 @@ impl FileIndex {
             FileSet::open(Arc::<[u8]>::from(builder.finish()?))
         };
         Ok(Self { sets: vec![Arc::new(open(builder).map_err(|error| error.to_string())?)] })
+    }
+
+    /// The same files for a set that is yet to be written.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn builder<'t>(
+        files: impl IntoIterator<Item = (&'t String, &'t Vec<String>)>,
+    ) -> Result<FileSetBuilder, String> {
+        let mut builder = FileSetBuilder::new();
+        for (path, digests) in files {
+            let bytes = path_bytes(path).ok_or_else(|| format!("{path:?} is no path"))?;
+            for text in digests {
+                add(&mut builder, &bytes, text).ok_or_else(|| format!("{text:?} of {path} is no digest"))?;
+            }
+        }
+        Ok(builder)
     }
 
     /// Adds a set.

@@ -17,6 +17,7 @@ pub mod predict;
 mod record;
 mod set;
 mod standing;
+mod sums;
 mod trusted;
 mod values;
 mod withdrawal;
@@ -28,6 +29,7 @@ pub use path::{path_bytes, path_text};
 pub use record::{Golden, RecordError, record};
 pub use set::{MAX_RELEASES, ReferenceSet, Release, SET_TYPE, Source};
 pub use standing::{Period, Standing, Withdrawn};
+pub use sums::{SumsError, add_sums};
 pub use trusted::{PAYLOAD_TYPE, TrustedReference};
 pub use values::{ReferenceError, ReferenceEvent, ReferenceValues};
 #[cfg(test)]

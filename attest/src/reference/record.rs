@@ -12,7 +12,7 @@ use crate::ima::{ImaError, ImaList, ImaOptions, measure};
 use crate::pcr::PcrIndex;
 use crate::quote::SignedQuote;
 
-/// What an operator says of a golden device.
+/// What an operator says of a release and its golden device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Golden {
     /// The product.
@@ -21,6 +21,8 @@ pub struct Golden {
     pub release: String,
     /// When the values are recorded.
     pub issued: Timestamp,
+    /// From when on they count.
+    pub starts: Option<Timestamp>,
     /// When they end.
     pub expires: Option<Timestamp>,
     /// The bank to record.
@@ -79,7 +81,7 @@ pub fn record(
         product: golden.product,
         release: golden.release,
         issued: golden.issued,
-        starts: None,
+        starts: golden.starts,
         expires: golden.expires,
         bank,
         pcrs,

@@ -142,7 +142,7 @@ impl ReferenceValues {
         self.events.iter().filter(move |event| event.pcr == pcr)
     }
 
-    pub(super) fn check(&self) -> Result<(), ReferenceError> {
+    pub(in crate::reference) fn check(&self) -> Result<(), ReferenceError> {
         let wrong = |message: String| Err(ReferenceError::Malformed(message));
         if !(1..=2).contains(&self.version) {
             return wrong(format!("version {}, expected 1 or 2", self.version));

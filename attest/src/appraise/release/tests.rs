@@ -37,6 +37,7 @@ fn recorded() -> (VerifiedQuote, ReferenceValues) {
         product: "gateway".to_owned(),
         release: "1.0".to_owned(),
         issued: at(0),
+        starts: None,
         expires: None,
         bank: HashAlgorithm::Sha256,
     };

@@ -16,11 +16,12 @@ mod pe;
 mod secure_boot;
 mod uki;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use super::values::ReferenceEvent;
+use super::record::Golden;
+use super::values::{ReferenceEvent, ReferenceValues};
 use crate::digest::HashAlgorithm;
 use crate::eventlog::Role;
 use crate::pcr::PcrIndex;
@@ -116,6 +117,7 @@ pub enum Payload<'a> {
 pub struct Predicted {
     bank: HashAlgorithm,
     events: Vec<ReferenceEvent>,
+    untouched: Vec<PcrIndex>,
     notes: Vec<String>,
 }
 
@@ -132,10 +134,47 @@ impl Predicted {
         self.events.iter().map(|event| event.pcr).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The PCRs into which nothing is measured: 12 and 13, where firmware starts a unified kernel image without options.
+    /// Credentials and system extensions beside it would be, so that a device that has some is told apart.
+    #[must_use]
+    pub fn untouched(&self) -> &[PcrIndex] {
+        &self.untouched
+    }
+
     /// What could not be predicted, and why.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Reference values of a release out of the prediction. `base` gives what files can't: the values of the firmware's
+    /// PCRs (0 to 7) and shim's (14), recorded from a device of the same kind; those of other PCRs belong to its release.
+    #[must_use]
+    pub fn into_values(self, golden: Golden, base: Option<&ReferenceValues>) -> ReferenceValues {
+        let by_events = self.pcrs();
+        let kept = |pcr: &PcrIndex| (pcr.get() < 8 || pcr.get() == 14) && !by_events.contains(pcr);
+        let mut pcrs: BTreeMap<_, _> =
+            self.untouched.iter().map(|pcr| (*pcr, pcr.start(self.bank))).collect();
+        let mut events = Vec::new();
+        if let Some(base) = base.filter(|base| base.bank == self.bank) {
+            pcrs.extend(base.pcrs.iter().filter(|(pcr, _)| kept(pcr)).map(|(pcr, value)| (*pcr, *value)));
+            events.extend(base.events.iter().filter(|event| kept(&event.pcr)).cloned());
+        }
+        events.extend(self.events);
+        ReferenceValues {
+            version: 2,
+            product: golden.product,
+            release: golden.release,
+            issued: golden.issued,
+            starts: golden.starts,
+            expires: golden.expires,
+            bank: self.bank,
+            pcrs,
+            by_events,
+            events,
+            files: BTreeMap::new(),
+            file_sets: Vec::new(),
+        }
     }
 
     /// An event with the digest of `parts`.
@@ -155,7 +194,7 @@ impl Predicted {
 /// # Errors
 /// [`PredictError`] for files that are not what they should be, and for a boot that would not come about.
 pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, PredictError> {
-    let mut to = Predicted { bank, events: Vec::new(), notes: Vec::new() };
+    let mut to = Predicted { bank, events: Vec::new(), untouched: Vec::new(), notes: Vec::new() };
     let mut images: Vec<(&str, PeImage<'_>)> = Vec::new();
     for (name, bytes) in boot.loaders {
         let image = PeImage::parse(bytes)
@@ -168,6 +207,9 @@ pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, Predic
             let uki = Uki::parse(bytes)?;
             to.push(4, APPLICATION, Role::BootLoader, "unified kernel image", uki.image().authenticode(bank));
             predict_uki(&uki, command_line, &mut to)?;
+            if boot.loaders.is_empty() && command_line.is_none() {
+                to.untouched.extend([12, 13].into_iter().filter_map(PcrIndex::new));
+            }
             images.push(("the unified kernel image", uki.image().clone()));
         }
         Payload::Kernel { bytes, command_line, initrd } => {

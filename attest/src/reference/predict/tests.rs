@@ -227,3 +227,25 @@ fn every_cut_and_changed_image_is_an_error_or_a_hash() {
         }
     }
 }
+
+#[test]
+fn a_recorded_device_gives_what_files_cannot() {
+    let golden = |release: &str| Golden {
+        product: "gateway".to_owned(),
+        release: release.to_owned(),
+        issued: jiff::Timestamp::UNIX_EPOCH,
+        starts: None,
+        expires: None,
+        bank: HashAlgorithm::Sha256,
+    };
+    let image = uki("252", &[], &[]);
+    let ours = || predicted(&image, None).unwrap();
+    let mut base = ours().into_values(golden("1.0"), None);
+    let digest = HashAlgorithm::Sha256.digest(b"recorded");
+    base.pcrs.extend([0, 4, 8].into_iter().filter_map(PcrIndex::new).map(|pcr| (pcr, digest)));
+    let values = ours().into_values(golden("1.1"), Some(&base));
+    let pcrs = |pcrs: Vec<PcrIndex>| pcrs.into_iter().map(PcrIndex::get).collect::<Vec<_>>();
+    assert_eq!(pcrs(values.pcrs.keys().copied().collect()), [0, 12, 13]);
+    assert_eq!(pcrs(values.by_events.clone()), [4, 9, 11]);
+    assert!(values.check().is_ok());
+}

@@ -1,0 +1,46 @@
+//! `reference record`: a golden device.
+
+use attest::evidence::{BootLogBytes, MAX_IMA_LIST};
+use attest::key::PublicArea;
+use attest::pcr::PcrIndex;
+use attest::quote::{Quote, VerifyingKey};
+use attest::reference::record;
+
+use super::{OutArgs, ReferenceReport, ReleaseArgs, random_nonce};
+use crate::commands::attest::{Banks, collect};
+use crate::commands::logs::LogArgs;
+use crate::context::Context;
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hallmark key generate --out reference.pem\n  \
+    hallmark reference record --product gateway --release 1.0 \\\n      --key reference.pem --out golden.json")]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceReport, Failure> {
+    let golden = args.release.golden(context)?;
+    let pcrs: Vec<_> = PcrIndex::all().filter(|pcr| !pcr.is_resettable()).collect();
+    let nonce = random_nonce()?;
+    let evidence = collect(context, &nonce, Banks::StrongAnd(golden.bank), &pcrs, &args.logs)?.evidence;
+    // The operator vouches for this device; what is checked here is that quote and logs belong together.
+    let key = VerifyingKey::bare(PublicArea::parse(&evidence.attestation_key)?.key().clone())?;
+    let quote = Quote { message: &evidence.quote.message, signature: &evidence.quote.signature };
+    let quote = quote.verify_signed(&nonce, &key, &evidence.quote.pcr_values)?;
+    let logs = BootLogBytes::of(&evidence)?;
+    let ima_list = evidence.ima.as_ref().map(|ima| ima.list.bytes(MAX_IMA_LIST)).transpose()?;
+    let values = record(golden, &quote, logs.parse()?, ima_list.as_deref())?;
+    if values.pcrs.is_empty() {
+        return Err(Failure::refused(
+            Some("e15"),
+            "the event log explains no PCR, so that there is nothing to record; `hallmark check` tells where the log is",
+        ));
+    }
+    args.out.write_values(&values)
+}
