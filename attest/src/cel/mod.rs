@@ -19,6 +19,8 @@ mod cbor;
 mod content;
 mod error;
 mod json;
+#[cfg(test)]
+mod properties;
 mod record;
 mod systemd;
 #[cfg(test)]
