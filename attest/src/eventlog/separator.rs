@@ -198,10 +198,10 @@ pub(super) fn faults(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, states: &Stat
     states.iter().filter_map(worst).collect()
 }
 
-/// Nothing but the firmware measures into PCR 0 to 7; systemd measures into PCR 5.
+/// Nothing but the firmware and systemd's own texts belongs into PCR 0 to 7.
 fn of_operating_system(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Option<BootFault> {
     match boot.verdict(bank, pcr) {
-        Some(PcrVerdict::Matches { logs, .. }) if logs.measurements > 0 && pcr.get() != 5 => {
+        Some(PcrVerdict::Matches { logs, .. }) if logs.measurements > 0 && !boot.is_whole(bank, pcr) => {
             Some(BootFault::OfOperatingSystem { pcr, count: logs.measurements })
         }
         _ => None,

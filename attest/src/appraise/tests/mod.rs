@@ -5,6 +5,7 @@ mod command_line;
 mod document;
 mod firmware;
 mod recorded;
+mod records;
 mod secure_boot;
 
 use crate::appraisal::{BootClaims, Outcome};
