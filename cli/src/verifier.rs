@@ -8,7 +8,7 @@ use attest::appraisal::Appraisal;
 use attest::appraise::{Appraiser, ImaRuleSet};
 use attest::challenge::{Challenge, Nonce};
 use attest::dsse::DocumentKey;
-use attest::ima::ImaKeyring;
+use attest::ima::{ImaKeyring, ImaState};
 use attest::policy::Policy;
 use attest::reference::{FileSet, FileSets, Period, Standing, TrustedReference, TrustedWithdrawal};
 use jiff::{SignedDuration, Timestamp};
@@ -85,9 +85,17 @@ impl Verifier {
         Ok(Self { policy, inputs, references, roots, ima })
     }
 
-    /// Judges evidence that answers `challenge`.
-    pub(crate) fn appraise(&self, evidence: &[u8], challenge: Challenge, now: Timestamp) -> Appraisal {
-        self.appraiser().appraise(evidence, challenge, now)
+    /// Judges evidence that answers `challenge`; `kept` is what an earlier pass left of the device's IMA list.
+    pub(crate) fn appraise(
+        &self,
+        evidence: &[u8],
+        challenge: Challenge,
+        now: Timestamp,
+        kept: Option<&ImaState>,
+    ) -> Appraisal {
+        let appraiser = self.appraiser();
+        let appraiser = kept.map_or(appraiser, |kept| appraiser.with_ima_state(kept));
+        appraiser.appraise(evidence, challenge, now)
     }
 
     /// What permits are bound to: the policy and everything that belongs to it.

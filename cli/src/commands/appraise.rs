@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use attest::appraisal::{Appraisal, Verdict};
 use attest::challenge::Nonce;
+use attest::ima::ImaState;
 use attest::result::{AttestationResult, ResultSigner, VerifierId};
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Refuse a nonce that was used before with this option (kept in the state folder)
     #[arg(long)]
     once: bool,
+    /// What is kept of the device's IMA list: read if it is there, written anew after a pass
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     #[command(flatten)]
     result: ResultArgs,
 }
@@ -221,15 +225,32 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     let verifier = Verifier::load(&args.policy, now)?;
     let evidence = files::read(&args.evidence, attest::evidence::MAX_EVIDENCE)?;
     let signer = args.result.signer()?;
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.flatten();
     // Last: a nonce is not used up by a call that could not judge.
     if args.once {
         use_once(context, &nonce)?;
     }
-    let appraisal = verifier.appraise(&evidence, challenge(nonce, issued), now);
+    let appraisal = verifier.appraise(&evidence, challenge(nonce, issued), now, baseline.as_ref());
+    if let (Some(file), Some(state)) = (&args.baseline, appraisal.ima_state()) {
+        let json = serde_json::to_vec_pretty(state).map_err(|error| Failure::failed(error.to_string()))?;
+        files::write(file, &json, Privacy::Public)?;
+    }
     if let Some((file, signer)) = &signer {
         args.result.write(file, signer, &appraisal)?;
     }
     Ok(AppraisalReport::new(&appraisal))
+}
+
+/// The state of an earlier appraisal. A file that is not there is one that the first pass will write; any other than a
+/// state is refused, since judging without it would only ask for the whole list again.
+fn read_baseline(path: &Path) -> Result<Option<ImaState>, Failure> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = files::read_text(path)?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Failure::refused(None, format!("{}: no IMA state: {error}", path.display())))
 }
 
 /// Remembers a nonce for good; one that is known already is refused (threat q03).

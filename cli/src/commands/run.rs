@@ -154,7 +154,7 @@ fn attest_here(context: &Context, policy: &Path, logs: &LogArgs) -> Result<Appra
     let pcrs: Vec<_> = PcrIndex::all().filter(|pcr| !pcr.is_resettable()).collect();
     let bank: HashAlgorithm = verifier.policy().quote.bank;
     let evidence = collect(context, &nonce, Banks::StrongAnd(bank), &pcrs, logs)?.evidence.to_bytes()?;
-    Ok(verifier.appraise(&evidence, challenge(nonce, context.now()), context.now()))
+    Ok(verifier.appraise(&evidence, challenge(nonce, context.now()), context.now(), None))
 }
 
 /// This device's own TPM and verifier, asked while modules run. The TPM is open only while it is asked, so that others
