@@ -81,6 +81,8 @@ fn e10_the_policy_names_who_may_vouch_and_no_hint_passes_for_them() {
     let dbx = signature_list(SignatureKind::Sha256, &[&[7; 32]]);
     let good = with_lists(&db, &dbx, &data(&certificate), b"image");
     assert_eq!(reasons(&rule, &good), Vec::<&str>::new());
+    let another = format!("authorities = [\"{}\"]", BANK.digest(b"another"));
+    assert_eq!(reasons(&another, &good), ["authorities"]);
     let claim = &claims(&boot(&good), BANK).authorities.unwrap()[0];
     assert_eq!(claim.source.as_deref(), Some("db"));
     assert_eq!(claim.in_db, Some(true));
