@@ -51,6 +51,8 @@ pub mod pcr;
 pub mod policy;
 pub mod quote;
 pub mod reference;
+#[cfg(feature = "rego")]
+pub mod rego;
 pub mod result;
 mod wire;
 

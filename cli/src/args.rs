@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// Reference values: record, sign, show
     #[command(subcommand)]
     Reference(commands::reference::Command),
+    /// Appraisal policies: check, test, replay, suggest
+    #[command(subcommand)]
+    Policy(commands::policy::Command),
     /// Keys that sign packages and reference values
     #[command(subcommand)]
     Key(commands::key::Command),

@@ -13,6 +13,7 @@ mod help;
 mod output;
 #[cfg(test)]
 mod schemas;
+mod store;
 mod trust;
 mod verifier;
 
@@ -90,6 +91,7 @@ fn run(command: Command, context: &Context, format: Format) -> Result<Exit, Fail
         Command::Eventlog(command) => commands::eventlog::run(command, format),
         Command::Ima(command) => commands::ima::run(command, format),
         Command::Reference(command) => commands::reference::run(command, context, format),
+        Command::Policy(command) => commands::policy::run(command, context, format),
         Command::Key(command) => commands::key::run(command, format),
         Command::Bundle(command) => commands::bundle::run(command, format),
         Command::Update(command) => commands::update::run(command, context, format),

@@ -2,19 +2,21 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use attest::Digest;
 use attest::appraisal::Appraisal;
-use attest::appraise::{Appraiser, ImaRuleSet};
+use attest::appraise::{Appraiser, ImaRuleSet, Rehearsal, Suggestion, policy_digest};
 use attest::challenge::{Challenge, Nonce};
 use attest::dsse::DocumentKey;
 use attest::ima::{ImaKeyring, ImaState};
-use attest::policy::Policy;
+use attest::policy::{Policy, PolicyFault};
 use attest::reference::{FileSet, FileSets, Period, Standing, TrustedReference, TrustedWithdrawal};
+use attest::rego::{CompiledRules, RegoFile};
 use jiff::{SignedDuration, Timestamp};
 use pki::chain::{DeviceRoots, RevokedCertificates};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::files;
 
 /// Largest file that a policy may name, in bytes.
@@ -25,64 +27,259 @@ pub(crate) fn challenge(nonce: Nonce, issued: Timestamp) -> Challenge {
     Challenge::new(nonce, issued, SignedDuration::from_mins(5))
 }
 
-/// A policy with all files that belong to it, loaded.
-pub(crate) struct Verifier {
-    policy: Policy,
-    inputs: Vec<Vec<u8>>,
-    references: Vec<TrustedReference>,
+/// A policy with the files that it names, read and verified. Only whether its references still count depends on the time.
+pub(crate) struct PolicyFiles {
+    pub(crate) policy: Policy,
+    /// What is legal and weak in the policy.
+    pub(crate) weaknesses: Vec<PolicyFault>,
+    /// SHA-256 over the policy and its files.
+    pub(crate) digest: Digest,
+    pub(crate) references: Vec<TrustedReference>,
+    reference_files: Vec<Input>,
+    keys: Vec<DocumentKey>,
     roots: DeviceRoots,
     ima: ImaRuleSet,
+    rules: Option<CompiledRules>,
+}
+
+/// One thing that is wrong with a policy or with a file that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) file: PathBuf,
+    /// Where in the file, when that is known.
+    pub(crate) line: Option<usize>,
+    pub(crate) message: String,
+    exit: Exit,
+}
+
+impl Trouble {
+    fn refused(file: &Path, error: &dyn Display) -> Self {
+        Self { file: file.to_path_buf(), line: None, message: error.to_string(), exit: Exit::Refused }
+    }
+
+    fn unreadable(file: &Path, failure: &Failure) -> Self {
+        let name = format!("{}: ", file.display());
+        let message = failure.message.strip_prefix(&name).unwrap_or(&failure.message).to_owned();
+        Self { file: file.to_path_buf(), line: None, message, exit: failure.exit }
+    }
+
+    /// All troubles as one failure: the first is told, the others counted.
+    pub(crate) fn failure(troubles: &[Self]) -> Failure {
+        let Some(first) = troubles.first() else { return Failure::failed("the policy can't be used") };
+        let line = first.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let more = match troubles.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more, see `hallmark policy check`)"),
+        };
+        Failure::new(first.exit, format!("{}: {line}{}{more}", first.file.display(), first.message))
+    }
+}
+
+impl PolicyFiles {
+    /// Reads a policy and its files, or tells everything that is wrong with them.
+    pub(crate) fn read(path: &Path) -> Result<Self, Vec<Trouble>> {
+        let text = files::read_text(path).map_err(|failure| vec![Trouble::unreadable(path, &failure)])?;
+        let (policy, weaknesses) = Policy::check(&text).map_err(|error| {
+            let trouble = |fault: &PolicyFault| {
+                let field = if fault.field.is_empty() { String::new() } else { format!("{}: ", fault.field) };
+                let message = format!("{field}{}", fault.message);
+                Trouble { line: Some(fault.line), ..Trouble::refused(path, &message) }
+            };
+            error.faults().iter().map(trouble).collect::<Vec<_>>()
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut troubles = Vec::new();
+        let mut read = |names: &[String]| -> Vec<Input> {
+            let input = |name: &String| {
+                let path = folder.join(name);
+                match files::read(&path, MAX_INPUT) {
+                    Ok(bytes) => Some(Input { name: name.clone(), path, bytes }),
+                    Err(failure) => {
+                        troubles.push(Trouble::unreadable(&path, &failure));
+                        None
+                    }
+                }
+            };
+            names.iter().filter_map(input).collect()
+        };
+        let roots = read(&policy.trust.device_roots);
+        let keys = read(&policy.trust.reference_keys);
+        let revoked = read(&policy.trust.revoked);
+        let references = read(&policy.boot.references);
+        let file_sets = read(&policy.boot.file_sets);
+        let withdrawn = read(&policy.boot.withdrawn);
+        let mut keyrings = Vec::new();
+        let mut revoked_keys = Vec::new();
+        if let Some(ima) = &policy.ima {
+            keyrings.extend(ima.keyrings.iter().map(|(name, files)| (name.as_str(), read(files))));
+            revoked_keys = read(&ima.revoked_keys);
+        }
+        let rego = policy.rego.as_ref().map(|rego| read(&rego.files));
+        let all_inputs = [&roots, &keys, &revoked, &references, &file_sets, &withdrawn];
+        let keys_of_files = keyrings.iter().map(|(_, files)| files).chain([&revoked_keys]);
+        let named = all_inputs.into_iter().chain(keys_of_files).chain(&rego).flatten();
+        let bytes: Vec<&[u8]> =
+            std::iter::once(text.as_bytes()).chain(named.map(|input| input.bytes.as_slice())).collect();
+        let digest = policy_digest(&bytes);
+        let rules = rego.as_ref().and_then(|files| compile(files, &mut troubles));
+        let ima = ima_rules(path, &policy, &keyrings, &revoked_keys, &mut troubles);
+        let roots = device_roots(&roots, &revoked, &mut troubles);
+        let before = troubles.len();
+        let keys = all(&keys, &mut troubles, |key| DocumentKey::from_pem(key.text()?).map_err(text_of));
+        // Without its keys each reference would only be refused for that.
+        let trusted = if troubles.len() == before {
+            trusted_references(&references, &file_sets, &withdrawn, &keys, &mut troubles)
+        } else {
+            Vec::new()
+        };
+        match roots {
+            Some(roots) if troubles.is_empty() => Ok(Self {
+                policy,
+                weaknesses,
+                digest,
+                references: trusted,
+                reference_files: references,
+                keys,
+                roots,
+                ima,
+                rules,
+            }),
+            _ => Err(troubles),
+        }
+    }
+
+    /// The verifier that judges by this policy at `now`. One reference that counts then there must be.
+    pub(crate) fn verifier(self: &Arc<Self>, now: Timestamp) -> Result<Verifier, Vec<Trouble>> {
+        let counts = |reference: &TrustedReference| {
+            !matches!(reference.standing(Period::at(now)), Standing::Expired { .. })
+        };
+        let mut troubles = Vec::new();
+        if !self.references.iter().any(counts) {
+            all(&self.reference_files, &mut troubles, |reference| {
+                TrustedReference::verify_all(&reference.bytes, &self.keys, now).map_err(text_of)
+            });
+        }
+        if troubles.is_empty() { Ok(Verifier { files: Arc::clone(self) }) } else { Err(troubles) }
+    }
+}
+
+/// The policy's rules for files, with its keyrings: each out of its files, without the keys that were revoked.
+fn ima_rules(
+    path: &Path,
+    policy: &Policy,
+    keyrings: &[(&str, Vec<Input>)],
+    revoked: &[Input],
+    troubles: &mut Vec<Trouble>,
+) -> ImaRuleSet {
+    let Some(rules) = &policy.ima else { return ImaRuleSet::default() };
+    let before = troubles.len();
+    let mut load = |name: &str, inputs: &[Input]| {
+        all(inputs, troubles, |input| ImaKeyring::from_pem(name, input.text()?).map_err(text_of))
+    };
+    let revoked = load("revoked", revoked);
+    let mut loaded = Vec::new();
+    for (name, files) in keyrings {
+        let keys = load(name, files).into_iter().reduce(ImaKeyring::and);
+        loaded.extend(keys.map(|keyring| revoked.iter().fold(keyring, ImaKeyring::without)));
+    }
+    if troubles.len() > before {
+        return ImaRuleSet::default();
+    }
+    ImaRuleSet::compile(rules, loaded).unwrap_or_else(|error| {
+        troubles.push(Trouble::refused(path, &error));
+        ImaRuleSet::default()
+    })
+}
+
+fn device_roots(roots: &[Input], revoked: &[Input], troubles: &mut Vec<Trouble>) -> Option<DeviceRoots> {
+    let before = troubles.len();
+    let revoked =
+        all(revoked, troubles, |list| RevokedCertificates::from_text(list.text()?).map_err(text_of));
+    let pems = all(roots, troubles, |root| {
+        let text = root.text()?;
+        DeviceRoots::from_pem(text).map(|_| text).map_err(text_of)
+    });
+    if troubles.len() > before {
+        return None;
+    }
+    let revoked = revoked.into_iter().fold(RevokedCertificates::default(), RevokedCertificates::and);
+    // A file may end without a line feed.
+    match DeviceRoots::from_pem(&pems.join("\n")) {
+        Ok(roots) => Some(roots.with_revoked(revoked)),
+        Err(error) => {
+            let path = roots.first().map_or(Path::new(""), |root| root.path.as_path());
+            troubles.push(Trouble::refused(path, &error));
+            None
+        }
+    }
+}
+
+/// The references of a policy with their file sets, and with what was withdrawn. One that has ended is kept, so that a
+/// device which runs it can be told so.
+fn trusted_references(
+    references: &[Input],
+    file_sets: &[Input],
+    withdrawn: &[Input],
+    keys: &[DocumentKey],
+    troubles: &mut Vec<Trouble>,
+) -> Vec<TrustedReference> {
+    let mut sets = FileSets::default();
+    for input in file_sets {
+        let added = FileSet::open(input.bytes.as_slice())
+            .map(|set| set.name())
+            .and_then(|name| sets.add(input.bytes.as_slice(), &name));
+        if let Err(error) = added {
+            troubles.push(Trouble::refused(&input.path, &error));
+        }
+    }
+    let withdrawals =
+        all(withdrawn, troubles, |input| TrustedWithdrawal::verify(&input.bytes, keys).map_err(text_of));
+    let trusted = all(references, troubles, |input| {
+        let references = TrustedReference::verify_all(&input.bytes, keys, Timestamp::MIN).map_err(text_of)?;
+        let with_sets = |reference: TrustedReference| {
+            let reference = reference.with_file_sets(&sets).map_err(text_of)?;
+            Ok(withdrawals.iter().fold(reference, TrustedReference::withdrawn_by))
+        };
+        references.into_iter().map(with_sets).collect::<Result<Vec<_>, String>>()
+    });
+    trusted.into_iter().flatten().collect()
+}
+
+fn compile(files: &[Input], troubles: &mut Vec<Trouble>) -> Option<CompiledRules> {
+    let before = troubles.len();
+    let mut texts = Vec::new();
+    for file in files {
+        match file.text() {
+            Ok(text) => texts.push(RegoFile { name: &file.name, text }),
+            Err(error) => troubles.push(Trouble::refused(&file.path, &error)),
+        }
+    }
+    if troubles.len() > before {
+        return None;
+    }
+    match CompiledRules::compile(&texts) {
+        Ok(rules) => Some(rules),
+        Err(faults) => {
+            troubles.extend(faults.into_iter().map(|fault| {
+                let path = files.iter().find(|file| file.name == fault.file).map(|file| file.path.clone());
+                let file = path.unwrap_or_else(|| PathBuf::from(&fault.file));
+                Trouble { file, line: Some(fault.line), message: fault.message, exit: Exit::Refused }
+            }));
+            None
+        }
+    }
+}
+
+/// A policy with all files that belong to it, ready to judge.
+pub(crate) struct Verifier {
+    files: Arc<PolicyFiles>,
 }
 
 impl Verifier {
     pub(crate) fn load(path: &Path, now: Timestamp) -> Result<Self, Failure> {
-        let text = files::read_text(path)?;
-        let policy = Policy::parse(&text).map_err(|error| refused(path, &error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let mut inputs = vec![text.into_bytes()];
-        let mut read = |names: &[String]| -> Result<Vec<Input>, Failure> {
-            names
-                .iter()
-                .map(|name| {
-                    let path = folder.join(name);
-                    let bytes = files::read(&path, MAX_INPUT)?;
-                    inputs.push(bytes.clone());
-                    Ok(Input { path, bytes })
-                })
-                .collect()
-        };
-        let roots = read(&policy.trust.device_roots)?;
-        let keys = read(&policy.trust.reference_keys)?;
-        let revoked = read(&policy.trust.revoked)?;
-        let references = read(&policy.boot.references)?;
-        let file_sets = read(&policy.boot.file_sets)?;
-        let withdrawn = read(&policy.boot.withdrawn)?;
-        let mut keyrings = Vec::new();
-        let mut revoked_keys = Vec::new();
-        if let Some(ima) = &policy.ima {
-            for (name, files) in &ima.keyrings {
-                keyrings.push((name.as_str(), read(files)?));
-            }
-            revoked_keys = read(&ima.revoked_keys)?;
-        }
-        let keys = all(&keys, |key| DocumentKey::from_pem(key.text()?).map_err(|error| key.refused(&error)))?;
-        let references = trusted_references(&references, &file_sets, &withdrawn, &keys, now)?;
-        let revoked = all(&revoked, |list| {
-            RevokedCertificates::from_text(list.text()?).map_err(|error| list.refused(&error))
-        })?;
-        let revoked = revoked.into_iter().fold(RevokedCertificates::default(), RevokedCertificates::and);
-        // A file may end without a line feed.
-        let pems = all(&roots, Input::text)?.join("\n");
-        let roots =
-            DeviceRoots::from_pem(&pems).map_err(|error| refused(path, &error))?.with_revoked(revoked);
-        let ima = match &policy.ima {
-            Some(rules) => {
-                let keyrings = ima_keyrings(&keyrings, &revoked_keys)?;
-                ImaRuleSet::compile(rules, keyrings).map_err(|error| refused(path, &error))?
-            }
-            None => ImaRuleSet::default(),
-        };
-        Ok(Self { policy, inputs, references, roots, ima })
+        PolicyFiles::read(path)
+            .and_then(|files| Arc::new(files).verifier(now))
+            .map_err(|troubles| Trouble::failure(&troubles))
     }
 
     /// Judges evidence that answers `challenge`; `kept` is what an earlier pass left of the device's IMA list.
@@ -98,96 +295,71 @@ impl Verifier {
         appraiser.appraise(evidence, challenge, now)
     }
 
+    /// What the policy would have said of recorded evidence at `at`.
+    pub(crate) fn rehearse(&self, evidence: &[u8], challenge: Challenge, at: Timestamp) -> Rehearsal {
+        self.appraiser().rehearse(evidence, challenge, at)
+    }
+
+    /// Ways to allow recorded evidence that the policy refuses.
+    pub(crate) fn suggest(
+        &self,
+        evidence: &[u8],
+        challenge: &dyn Fn() -> Challenge,
+        at: Timestamp,
+    ) -> Vec<Suggestion> {
+        self.appraiser().suggest(evidence, challenge, at)
+    }
+
     /// What permits are bound to: the policy and everything that belongs to it.
     pub(crate) fn policy_digest(&self) -> Digest {
-        *self.appraiser().policy_digest()
+        self.files.digest
     }
 
     fn appraiser(&self) -> Appraiser<'_> {
-        let inputs: Vec<&[u8]> = self.inputs.iter().map(Vec::as_slice).collect();
-        Appraiser::new(&self.policy, &inputs, &self.references, &self.roots).with_ima_rules(&self.ima)
+        let files = &*self.files;
+        let appraiser = Appraiser::with_digest(&files.policy, files.digest, &files.references, &files.roots)
+            .with_ima_rules(&files.ima);
+        match &files.rules {
+            Some(rules) => appraiser.with_further_rules(rules),
+            None => appraiser,
+        }
     }
 
     pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
+        &self.files.policy
     }
-}
-
-/// The keyrings of a policy, each out of its files, without the keys that were revoked.
-fn ima_keyrings(keyrings: &[(&str, Vec<Input>)], revoked: &[Input]) -> Result<Vec<ImaKeyring>, Failure> {
-    let load = |name: &str, input: &Input| {
-        ImaKeyring::from_pem(name, input.text()?).map_err(|error| input.refused(&error))
-    };
-    let revoked = all(revoked, |input| load("revoked", input))?;
-    let mut loaded = Vec::new();
-    for (name, files) in keyrings {
-        let keys = all(files, |input| load(name, input))?.into_iter().reduce(ImaKeyring::and);
-        loaded.extend(keys.map(|keyring| revoked.iter().fold(keyring, ImaKeyring::without)));
-    }
-    Ok(loaded)
-}
-
-/// The references of a policy with their file sets, and with what was withdrawn. One that has ended is kept, so that a
-/// device which runs it can be told so; but one that counts there must be.
-fn trusted_references(
-    references: &[Input],
-    file_sets: &[Input],
-    withdrawn: &[Input],
-    keys: &[DocumentKey],
-    now: Timestamp,
-) -> Result<Vec<TrustedReference>, Failure> {
-    let mut sets = FileSets::default();
-    for input in file_sets {
-        let name = FileSet::open(input.bytes.as_slice()).map_err(|error| input.refused(&error))?.name();
-        sets.add(input.bytes.as_slice(), &name).map_err(|error| input.refused(&error))?;
-    }
-    let withdrawals = all(withdrawn, |input| {
-        TrustedWithdrawal::verify(&input.bytes, keys).map_err(|error| input.refused(&error))
-    })?;
-    let verify = |input: &Input, since| {
-        TrustedReference::verify_all(&input.bytes, keys, since).map_err(|error| input.refused(&error))
-    };
-    let mut trusted = Vec::new();
-    for input in references {
-        for reference in verify(input, Timestamp::MIN)? {
-            let reference = reference.with_file_sets(&sets).map_err(|error| input.refused(&error))?;
-            trusted.push(withdrawals.iter().fold(reference, TrustedReference::withdrawn_by));
-        }
-    }
-    let counts = |reference: &TrustedReference| {
-        !matches!(reference.standing(Period::at(now)), Standing::Expired { .. })
-    };
-    if !trusted.iter().any(counts) {
-        for input in references {
-            verify(input, now)?;
-        }
-    }
-    Ok(trusted)
 }
 
 /// A file that the policy names.
 struct Input {
+    /// Its name in the policy.
+    name: String,
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
 impl Input {
-    fn text(&self) -> Result<&str, Failure> {
-        std::str::from_utf8(&self.bytes).map_err(|error| self.refused(&format_args!("no text: {error}")))
-    }
-
-    fn refused(&self, error: &dyn Display) -> Failure {
-        refused(&self.path, error)
+    fn text(&self) -> Result<&str, String> {
+        std::str::from_utf8(&self.bytes).map_err(|error| format!("no text: {error}"))
     }
 }
 
+fn text_of(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// Reads all of `inputs`, and notes each that can't be.
 fn all<'i, T>(
     inputs: &'i [Input],
-    read: impl Fn(&'i Input) -> Result<T, Failure>,
-) -> Result<Vec<T>, Failure> {
-    inputs.iter().map(read).collect()
-}
-
-fn refused(path: &Path, error: &dyn Display) -> Failure {
-    Failure::refused(None, format!("{}: {error}", path.display()))
+    troubles: &mut Vec<Trouble>,
+    read: impl Fn(&'i Input) -> Result<T, String>,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    for input in inputs {
+        match read(input) {
+            Ok(value) => values.push(value),
+            Err(error) => troubles.push(Trouble::refused(&input.path, &error)),
+        }
+    }
+    values
 }

@@ -169,6 +169,20 @@ pub struct Situation<'a> {
 ///     permit.end = runtime::clock::BootTime::now().after(std::time::Duration::MAX);
 /// }
 /// ```
+/// Nor is one made of old evidence that was judged again, whose nonce anybody may have seen (threat q03):
+/// ```compile_fail
+/// # use runtime::{module::ModuleSet, permit::StartPermit, clock::BootTime};
+/// fn replay(rehearsal: &attest::appraise::Rehearsal, modules: &ModuleSet, now: BootTime, wall_clock: jiff::Timestamp) {
+///     let _ = StartPermit::issue(rehearsal, modules, now, wall_clock);
+/// }
+/// ```
+/// An appraisal in its place compiles:
+/// ```
+/// # use runtime::{module::ModuleSet, permit::StartPermit, clock::BootTime};
+/// fn start(appraisal: &attest::appraisal::Appraisal, modules: &ModuleSet, now: BootTime, wall_clock: jiff::Timestamp) {
+///     let _ = StartPermit::issue(appraisal, modules, now, wall_clock);
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartPermit {
     passed: Passed,

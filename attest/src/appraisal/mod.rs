@@ -33,6 +33,16 @@ pub enum Verdict {
     CannotTell,
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Trusted => "trusted",
+            Self::Refused => "refused",
+            Self::CannotTell => "cannot-tell",
+        })
+    }
+}
+
 /// A verdict with its claims and reasons. Only an [`Appraiser`](crate::appraise::Appraiser) makes one:
 /// ```compile_fail
 /// # use attest::appraisal::*;

@@ -9,16 +9,22 @@ mod claims;
 mod command_line;
 mod endorsement;
 mod facts;
+mod further;
 mod ima;
+mod rehearse;
 mod release;
 mod secure_boot;
+mod suggest;
 
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
 pub use endorsement::{EndorsedKey, EndorsementRefusal, Endorsements};
+pub use further::{FurtherRules, RulesInput};
 pub use ima::ImaRuleSet;
+pub use rehearse::Rehearsal;
+pub use suggest::Suggestion;
 
 use crate::appraisal::{Appraisal, Attester, Bound, Outcome, PcrClaim, PcrStanding, Reason};
 use crate::challenge::Challenge;
@@ -46,6 +52,8 @@ pub struct Appraiser<'a> {
     ima: Option<&'a ImaRuleSet>,
     /// What is kept of the device's IMA list.
     ima_state: Option<&'a ImaState>,
+    /// Rules beyond the policy's own fields.
+    further: Option<&'a dyn FurtherRules>,
 }
 
 impl<'a> Appraiser<'a> {
@@ -58,14 +66,19 @@ impl<'a> Appraiser<'a> {
         references: &'a [TrustedReference],
         endorsements: &'a dyn Endorsements,
     ) -> Self {
-        Self {
-            policy,
-            policy_digest: policy_digest(inputs),
-            references,
-            endorsements,
-            ima: None,
-            ima_state: None,
-        }
+        Self::with_digest(policy, policy_digest(inputs), references, endorsements)
+    }
+
+    /// The same for a policy whose [`policy_digest`] is known already: hashing a policy's files for every device would cost
+    /// more than judging it.
+    #[must_use]
+    pub fn with_digest(
+        policy: &'a Policy,
+        policy_digest: Digest,
+        references: &'a [TrustedReference],
+        endorsements: &'a dyn Endorsements,
+    ) -> Self {
+        Self { policy, policy_digest, references, endorsements, ima: None, ima_state: None, further: None }
     }
 
     /// The same with the policy's rules for files. Without them the references' files are the only ones that count.
@@ -78,6 +91,12 @@ impl<'a> Appraiser<'a> {
     #[must_use]
     pub fn with_ima_state(self, state: &'a ImaState) -> Self {
         Self { ima_state: Some(state), ..self }
+    }
+
+    /// The same with the rules of the policy's Rego files. A policy that names such files and gets no rules refuses every device.
+    #[must_use]
+    pub fn with_further_rules(self, rules: &'a dyn FurtherRules) -> Self {
+        Self { further: Some(rules), ..self }
     }
 
     /// SHA-256 over the policy and everything that belongs to it.
@@ -99,6 +118,8 @@ impl<'a> Appraiser<'a> {
                 Stop::Refused(reason) => outcome.reasons.push(*reason),
                 Stop::CannotTell(reason) => outcome.doubts.push(*reason),
             }
+        } else {
+            further::judge(self.policy, self.further, &mut outcome);
         }
         let lifetime = SignedDuration::from_secs(i64::from(self.policy.result.lifetime_seconds));
         Appraisal::new(outcome, self.policy_digest, bound, now, lifetime)
@@ -296,8 +317,10 @@ fn refuse(id: &'static str, place: &str, error: &dyn std::error::Error) -> Stop 
     }))
 }
 
-/// SHA-256 over the inputs, each with its length before it, so that no two different sets have one digest.
-fn policy_digest(inputs: &[&[u8]]) -> Digest {
+/// The digest of a policy: SHA-256 over its text and the files that belong to it, each with its length before it, so that no two
+/// different sets have one digest.
+#[must_use]
+pub fn policy_digest(inputs: &[&[u8]]) -> Digest {
     let lengths: Vec<_> =
         inputs.iter().map(|input| u64::try_from(input.len()).unwrap_or(u64::MAX).to_be_bytes()).collect();
     let parts: Vec<&[u8]> =

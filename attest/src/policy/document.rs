@@ -67,7 +67,8 @@ impl<'t> Document<'t> {
             if !remove(table.get_mut(), &steps) {
                 break;
             }
-            accounted.push(path);
+            // An entry of a list went with its list.
+            accounted.push(path.split('[').next().unwrap_or_default().to_owned());
         }
         (None, faults)
     }

@@ -3,24 +3,29 @@
 //! There is no accept-all: a policy that judges nothing does not parse (threat v08).
 
 mod boot;
+mod cases;
 mod document;
 mod fault;
 mod glob;
 mod ima;
 mod quote;
 mod reaction;
+mod rego;
 mod result;
 mod spelling;
 mod trust;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use boot::BootRules;
+pub use cases::{Case, Cases, Expected};
 pub use fault::{PolicyError, PolicyFault};
 pub use glob::PathGlob;
 pub use ima::{ImaRule, ImaRules, ReleaseScope};
 pub use quote::QuoteRules;
 pub use reaction::{Demand, Reaction, Tolerance};
+pub use rego::{MAX_REGO_FILES, RegoFiles};
 pub use result::ResultRules;
 pub use trust::Trust;
 
@@ -44,6 +49,8 @@ pub struct Policy {
     pub boot: BootRules,
     /// Rules for the IMA list; without them no list is looked at.
     pub ima: Option<ImaRules>,
+    /// Rules in Rego; they only refuse.
+    pub rego: Option<RegoFiles>,
     /// What becomes of a good verdict.
     #[serde(default)]
     pub result: ResultRules,
@@ -85,6 +92,9 @@ impl Policy {
         self.boot.check(findings);
         self.ima.iter().for_each(|ima| ima.check(findings));
         self.result.check(findings);
+        if let Some(rego) = &self.rego {
+            rego.check(findings);
+        }
         self.check_registers(findings);
     }
 

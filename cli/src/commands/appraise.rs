@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Privacy};
 use crate::output::{BOLD, Mark, Page, Report};
+use crate::store;
 use crate::verifier::{Verifier, challenge};
 
 /// Judge evidence by a policy.
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// What is kept of the device's IMA list: read if it is there, written anew after a pass
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Keep the evidence and its verdict in this folder, for `hallmark policy replay`; the last 100 of each device
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     #[command(flatten)]
     result: ResultArgs,
 }
@@ -230,10 +234,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     if args.once {
         use_once(context, &nonce)?;
     }
-    let appraisal = verifier.appraise(&evidence, challenge(nonce, issued), now, baseline.as_ref());
+    let appraisal = verifier.appraise(&evidence, challenge(nonce.clone(), issued), now, baseline.as_ref());
     if let (Some(file), Some(state)) = (&args.baseline, appraisal.ima_state()) {
         let json = serde_json::to_vec_pretty(state).map_err(|error| Failure::failed(error.to_string()))?;
         files::write(file, &json, Privacy::Public)?;
+    }
+    if let Some(store) = &args.store {
+        store::keep(store, &evidence, &nonce, issued, &appraisal)?;
     }
     if let Some((file, signer)) = &signer {
         args.result.write(file, signer, &appraisal)?;

@@ -12,6 +12,7 @@ pub(crate) mod ima;
 pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod module;
+pub(crate) mod policy;
 pub(crate) mod provision;
 pub(crate) mod quote;
 pub(crate) mod reference;
