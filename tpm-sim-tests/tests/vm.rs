@@ -4,10 +4,14 @@
 //! `make test-vm` runs them. The consoles' logs stay in `target/vm/runs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use attest::HashAlgorithm;
+use attest::reference::ReferenceValues;
+use attest::reference::predict::{self, Payload};
 use serde_json::Value;
 use tpm_sim_tests::machine::{Boot, Firmware, Image, Job, Setup};
 use tpm_sim_tests::{Lab, Ran, build_folder};
@@ -70,6 +74,32 @@ fn golden() -> Golden {
 fn sign(lab: &Lab, unsigned: &Path, out: &str) {
     let unsigned = unsigned.display().to_string();
     good(lab.hallmark(&["reference", "sign", &unsigned, "--key", "key.pem", "--out", out]));
+}
+
+/// Signed reference values that were made from a unified kernel image's file, and from no device.
+fn predict(lab: &Lab, image: &[u8], out: &str) {
+    let payload = Payload::Uki { bytes: image, command_line: None };
+    let boot = predict::Boot { loaders: &[], payload, keys: None };
+    let predicted = predict::predict(&boot, HashAlgorithm::Sha256).unwrap();
+    assert!(predicted.notes().is_empty(), "{:?}", predicted.notes());
+    let mut values = ReferenceValues {
+        version: 1,
+        product: "machine".to_owned(),
+        release: "predicted".to_owned(),
+        issued: "2026-01-01T00:00:00Z".parse().unwrap(),
+        starts: None,
+        expires: None,
+        bank: HashAlgorithm::Sha256,
+        pcrs: BTreeMap::new(),
+        by_events: predicted.pcrs(),
+        events: predicted.events().to_vec(),
+        files: BTreeMap::new(),
+        file_sets: Vec::new(),
+    };
+    values.version = values.needed_version();
+    let unsigned = lab.path("predicted.unsigned.json");
+    fs::write(&unsigned, values.to_json().unwrap()).unwrap();
+    sign(lab, &unsigned, out);
 }
 
 impl Golden {
@@ -171,7 +201,7 @@ fn the_same_machine_is_trusted_again_and_starts_its_modules() {
 
 #[test]
 #[ignore = "boots a virtual machine: make test-vm"]
-fn another_command_line_and_an_old_log_for_its_quote() {
+fn e01_another_command_line_and_an_old_log_for_its_quote() {
     let golden = &*GOLDEN;
     let setup = Setup { more_words: "debug", ..Setup::default() };
     // The golden boot's logs, which evidence carries, and this boot's quote.
@@ -284,6 +314,14 @@ fn secure_boot_on_and_off_and_an_image_that_nobody_signed() {
         (&"trusted".into(), &true.into()),
         "{report:#}"
     );
+
+    // What its files alone say that a machine must show, it shows.
+    let image = fs::read(keys.join("signed.efi")).unwrap();
+    predict(lab, &image, "predicted.json");
+    let rules = "[quote]\npcrs = [4, 9, 11]\n[boot]\nreferences = [\"predicted.json\"]\n";
+    fs::write(lab.path("predicted.toml"), format!("{start}{rules}")).unwrap();
+    let report = golden.appraise(&on.file("evidence"), "predicted.toml");
+    assert_eq!((&report["verdict"], reasons(&report)), (&"trusted".into(), vec![]), "{report:#}");
 
     // The same image on the same firmware without keys: it starts as well, and the log says so.
     let off = judge(&golden.boot("secure-off", &machine("off.fd", "signed.img"), ""));
