@@ -18,6 +18,8 @@ mod logs;
 mod packages;
 mod policies;
 mod quotes;
+mod results;
+mod signatures;
 
 pub use certificates::certificate;
 pub use files::{file_set, image};
@@ -25,6 +27,8 @@ pub use logs::{cel, eventlog, ima};
 pub use packages::{manifest, package};
 pub use policies::{policy, reference};
 pub use quotes::{evidence, quote};
+pub use results::result;
+pub use signatures::signature;
 
 /// One entry point: the name of the fuzz target, what it does, and where recorded inputs for it are.
 pub struct Entry {
@@ -58,4 +62,6 @@ pub const ENTRIES: &[Entry] = &[
         recorded: &["tpm2-tools-quote-rsa/quote.msg", "tpm2-tools-quote-ecc/ak.pub"],
     },
     Entry { name: "reference", run: reference, recorded: &[] },
+    Entry { name: "result", run: result, recorded: &[] },
+    Entry { name: "signature", run: signature, recorded: &[] },
 ];
