@@ -154,7 +154,7 @@ fn certificate(certificate: X509Certificate<'_>) -> CertificateClaim {
 }
 
 fn authorities(facts: &Facts<'_>, cut: &mut Cut) -> Option<Vec<AuthorityClaim>> {
-    let vouching = facts.authorities()?.iter().filter(|authority| !authority.is_state_of_shim());
+    let vouching = facts.authorities()?.iter().filter(|authority| authority.vouches_for_image());
     let listed = cut.list("authorities", MAX_AUTHORITIES, vouching);
     let claim = |authority: &MeasuredAuthority<'_>| AuthorityClaim {
         source: authority

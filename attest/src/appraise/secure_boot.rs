@@ -74,7 +74,7 @@ impl Judgement<'_, '_> {
         if self.rules.authorities.is_empty() {
             return;
         }
-        let vouching = self.facts.authorities().into_iter().flatten().filter(|a| !a.is_state_of_shim());
+        let vouching = self.facts.authorities().into_iter().flatten().filter(|a| a.vouches_for_image());
         let mut none = true;
         for authority in vouching {
             none = false;

@@ -71,11 +71,29 @@ impl<'a> MeasuredAuthority<'a> {
         self.variable.is_some_and(|variable| state.iter().any(|name| variable.is(Guid::SHIM, name)))
     }
 
+    /// Whether it is of devdb and vouches for a device (EV_EFI_SPDM_DEVICE_AUTHORITY). The digest covers the name, so that
+    /// nothing that vouched for an image is renamed to it.
+    #[must_use]
+    pub fn is_of_device(&self) -> bool {
+        self.variable.is_some_and(|variable| is_of_devdb(&variable))
+    }
+
+    /// Whether it vouches for an image, or may do so.
+    #[must_use]
+    pub fn vouches_for_image(&self) -> bool {
+        !self.is_state_of_shim() && !self.is_of_device()
+    }
+
     /// Whether it claims to come out of the firmware's db.
     #[must_use]
     pub fn is_of_db(&self) -> bool {
         self.variable.is_some_and(|variable| variable.is(Guid::IMAGE_SECURITY, "db"))
     }
+}
+
+/// Whether a variable is devdb, or one of its entries.
+pub(super) fn is_of_devdb(variable: &UefiVariable<'_>) -> bool {
+    variable.is(Guid::DEVICE_SECURITY, "devdb")
 }
 
 /// What vouched, on one line for people.

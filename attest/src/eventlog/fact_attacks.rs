@@ -257,6 +257,38 @@ fn e11_the_true_secure_boot_event_under_another_name_is_not_overlooked() {
 }
 
 #[test]
+fn e09_what_devices_are_verified_by_is_no_part_of_secure_boot() {
+    let devdb = variable(Guid::DEVICE_SECURITY, "devdb", b"");
+    let entry = variable(Guid::DEVICE_SECURITY, "devdb", &[7; 48]);
+    let mut log = agile();
+    log.config(Guid::GLOBAL, "SecureBoot", &[1])
+        .event(7, E::EfiSpdmDevicePolicy, &devdb)
+        .event(7, E::EfiSpdmDeviceAuthority, &entry)
+        .separator(7)
+        .event(7, E::EfiSpdmDeviceAuthority, &entry);
+    let measured = boot(&log);
+    let facts = measured.facts(BANK);
+    assert_eq!(facts.secure_boot(), SecureBoot::On { event: 1 });
+    assert!(facts.faults().iter().all(|fault| fault.pcr() != PcrIndex::SECURE_BOOT), "{:?}", facts.faults());
+    assert!(facts.authorities().unwrap().iter().all(|authority| !authority.vouches_for_image()));
+    // Neither the data alone nor the type alone makes it so.
+    let off = variable(Guid::GLOBAL, "SecureBoot", &[0]);
+    let foreign = variable(Guid::SHIM, "devdb", b"");
+    for (hashed, data) in [(&off, &devdb), (&off, &off), (&foreign, &foreign)] {
+        for kind in [E::EfiSpdmDevicePolicy, E::EfiSpdmDeviceAuthority] {
+            let mut renamed = agile();
+            renamed.hashed(7, kind, hashed, data).config(Guid::GLOBAL, "SecureBoot", &[1]).separator(7);
+            assert_eq!(doubt(&renamed), SecureBootDoubt::Unexplained { event: 1 });
+        }
+    }
+    // An image's authority stays one under the device's type.
+    let mut image = agile();
+    image.config(Guid::GLOBAL, "SecureBoot", &[1]).separator(7);
+    image.event(7, E::EfiSpdmDeviceAuthority, &variable(Guid::IMAGE_SECURITY, "db", &[7; 48]));
+    assert!(boot(&image).facts(BANK).authorities().unwrap()[0].vouches_for_image());
+}
+
+#[test]
 fn e11_an_image_under_another_name_stays_in_the_list() {
     let pe = b"MZ\0 an image's bytes";
     for (kind, data) in [

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::authority::vouches_before_separator;
+use super::authority::{is_of_devdb, vouches_before_separator};
 use super::configuration::{Configuration, SecureBootConfiguration};
 use super::event::Event;
 use super::event_type::EventType;
@@ -150,6 +150,13 @@ impl<'a> SecureBootEvents<'a> {
                 Standing::Configuration
             }
             (EventType::EfiAction, _, Some(_)) => Standing::Action,
+            // What devices are verified by is no part of secure boot. The name is bound: no variable of it hides here.
+            (EventType::EfiSpdmDevicePolicy, Some(variable), _) if is_of_devdb(&variable) => {
+                Standing::Configuration
+            }
+            (EventType::EfiSpdmDeviceAuthority, Some(variable), _) if is_of_devdb(&variable) => {
+                Standing::Authority
+            }
             // Drivers from cards are loaded before the separator, and what vouched for them is measured then.
             (EventType::EfiVariableAuthority, Some(variable), _) if vouches_before_separator(&variable) => {
                 Standing::Authority

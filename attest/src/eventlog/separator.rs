@@ -262,7 +262,10 @@ fn may_follow(pcr: PcrIndex, kind: EventType) -> bool {
                 | EventType::IplPartitionData
                 | EventType::EventTag
         ),
-        7 => matches!(kind, EventType::EfiVariableAuthority | EventType::EfiAction),
+        7 => matches!(
+            kind,
+            EventType::EfiVariableAuthority | EventType::EfiSpdmDeviceAuthority | EventType::EfiAction
+        ),
         _ => false,
     }
 }
