@@ -108,15 +108,31 @@ impl<'a> Record<'a> {
     fn is_bound(&self, digest: &Digest) -> bool {
         let hashes = |bytes: &[u8]| digest.algorithm().digest(bytes) == *digest;
         match &self.content {
-            Content::Systemd(_) | Content::Hallmark { .. } => {
-                self.text().is_some_and(|text| hashes(text.as_bytes()))
-                    || self.unescaped().is_some_and(|bytes| hashes(&bytes))
-            }
+            Content::Systemd(_) | Content::Hallmark { .. } => self.bound_bytes(digest).is_some(),
             Content::ImaTemplate { data, .. } => hashes(data),
             Content::PcClient { .. } => {
                 self.event().is_some_and(|event| matches!(event.binding_of(digest), Binding::Bound(_)))
             }
             Content::Other { .. } => false,
+        }
+    }
+
+    /// The bytes of the text that `digest` is of: as logged, or without C's escapes.
+    fn bound_bytes(&self, digest: &Digest) -> Option<Cow<'_, [u8]>> {
+        let hashes = |bytes: &[u8]| digest.algorithm().digest(bytes) == *digest;
+        let logged = self.text()?.as_bytes();
+        if hashes(logged) {
+            return Some(Cow::Borrowed(logged));
+        }
+        self.unescaped().filter(|bytes| hashes(bytes)).map(Cow::Owned)
+    }
+
+    /// The text that was measured. Escapes that the log has and the measured text has not would move the borders of its
+    /// fields, so that what a text means is read from this one only.
+    pub(crate) fn bound_text(&self, digest: &Digest) -> Option<Cow<'_, str>> {
+        match self.bound_bytes(digest)? {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
         }
     }
 
@@ -147,13 +163,12 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Whether the content is of a form that nothing but systemd or Hallmark measures, so that a bound one is theirs.
-    pub(crate) fn is_user_space(&self) -> bool {
+    /// Whether `digest` is of a text of a form that nothing but systemd or Hallmark measures.
+    pub(crate) fn is_user_space(&self, digest: &Digest) -> bool {
+        let Some(text) = self.bound_text(digest) else { return false };
         match &self.content {
-            Content::Systemd(_) => {
-                self.systemd_event().is_some_and(|event| !matches!(event, SystemdEvent::Other { .. }))
-            }
-            Content::Hallmark { text, .. } => text.starts_with(super::HALLMARK_PREFIX),
+            Content::Systemd(_) => !matches!(SystemdEvent::of(&text), SystemdEvent::Other { .. }),
+            Content::Hallmark { .. } => text.starts_with(super::HALLMARK_PREFIX),
             _ => false,
         }
     }

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::eventlog::PHASES;
+
 /// The meaning of a text that systemd measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
@@ -52,9 +54,6 @@ pub struct FileSystem<'a> {
     /// The rest of the text: type, UUID and label of the file system; UUID, type and label of the partition.
     pub identity: &'a str,
 }
-
-/// The phases, in the order of a boot.
-const PHASES: [&str; 6] = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
 
 impl<'a> SystemdEvent<'a> {
     /// Reads a text, as logged.

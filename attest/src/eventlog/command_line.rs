@@ -12,7 +12,8 @@ use super::seen::Seen;
 ///
 /// GRUB's digest covers the text but not the label before it: whoever rewrites a log can call a command a command line.
 /// So a command line counts only when every measurement of PCR 8 is explained by its text, one text alone is labelled
-/// as a kernel's, and the one `linux` command that ran has the same arguments.
+/// as a kernel's, the one `linux` command that ran has the same arguments, and no command
+/// chose something else to boot.
 ///
 /// systemd-stub and Linux's EFI stub hash a command line that the log does not carry; compare the digests of PCR 9, 11
 /// and 12 with those of the expected one instead.
@@ -50,6 +51,9 @@ impl<'a> CommandLineEvents<'a> {
             self.contradicted.get_or_insert(place);
             return;
         };
+        if starts_another(text) {
+            self.contradicted.get_or_insert(place);
+        }
         let twice = if KERNEL_LABELS.contains(&label) {
             self.kernel.replace((text, place)).is_some()
         } else {
@@ -91,6 +95,29 @@ fn bound_text<'a>(seen: &Seen<'a>) -> Option<(&'static str, &'a [u8])> {
 /// The arguments of GRUB's commands that load a Linux kernel.
 fn linux_arguments(text: &[u8]) -> Option<&[u8]> {
     ["linux ", "linuxefi ", "linux16 "].iter().find_map(|command| text.strip_prefix(command.as_bytes()))
+}
+
+/// GRUB's commands that choose something else than a Linux kernel to boot: the last of all these commands decides, so that
+/// a kernel's command line beside one of them is not that of the running kernel.
+fn starts_another(text: &[u8]) -> bool {
+    const COMMANDS: [&[u8]; 14] = [
+        b"chainloader",
+        b"pxechainloader",
+        b"appleloader",
+        b"multiboot",
+        b"multiboot2",
+        b"xen_hypervisor",
+        b"kfreebsd",
+        b"knetbsd",
+        b"kopenbsd",
+        b"xnu_kernel",
+        b"xnu_kernel64",
+        b"legacy_kernel",
+        b"legacy_kernel_nounzip",
+        b"ntldr",
+    ];
+    let command = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    COMMANDS.contains(&command)
 }
 
 /// GRUB quotes and escapes words of the command line that hold spaces, and not those of the command it logs.

@@ -18,6 +18,7 @@ use super::secure_boot::{SecureBoot, SecureBootEvents, Standing};
 use super::seen::Seen;
 use super::separator::{self, BootFault, SeparatorDigests, SeparatorState, States};
 use super::shim::{ShimEvents, ShimState};
+use super::system::SystemIdentity;
 use super::text::Utf16;
 use super::uki::{EfiStub, EfiStubEvents, OverrideEvents, UkiEvents, UkiSection};
 use crate::digest::{Digest, HashAlgorithm};
@@ -59,6 +60,8 @@ pub struct Facts<'a> {
     efi_stub: Option<EfiStub>,
     uki_sections: Option<Vec<UkiSection>>,
     overrides: Option<Vec<Utf16<'a>>>,
+    phases: Option<Vec<&'static str>>,
+    identity: SystemIdentity,
     misplaced: BTreeMap<PcrIndex, Misplaced>,
 }
 
@@ -80,6 +83,10 @@ impl<'a> Facts<'a> {
         let mut events = Events::new(bank, &states, &whole);
         for (pcr, measured) in boot.covered_events(bank).filter(|(pcr, _)| whole.contains(pcr)) {
             events.see(pcr, Seen::new(measured));
+        }
+        let phases = PcrIndex::new(11).filter(|pcr| whole.contains(pcr));
+        for record in phases.and_then(|pcr| boot.records_of(bank, pcr)).unwrap_or_default() {
+            events.uki.see_record(record.digest());
         }
         let faults = separator::faults(boot, bank, &states);
         events.conclude(boot, &whole, states, faults)
@@ -218,6 +225,18 @@ impl<'a> Facts<'a> {
     pub fn overrides(&self) -> Option<&[Utf16<'a>]> {
         self.overrides.as_deref()
     }
+
+    /// The phases that systemd measured into PCR 11, in order; `None` when PCR 11 is not explained.
+    #[must_use]
+    pub fn phases(&self) -> Option<&[&'static str]> {
+        self.phases.as_deref()
+    }
+
+    /// What systemd measured of the system's identity into PCR 15.
+    #[must_use]
+    pub const fn identity(&self) -> &SystemIdentity {
+        &self.identity
+    }
 }
 
 /// The facts in the making: every event of a matching PCR is looked at once.
@@ -255,7 +274,7 @@ impl<'a> Events<'a> {
             alarms: Alarms::new(bank),
             command_line: CommandLineEvents::default(),
             efi_stub: EfiStubEvents::default(),
-            uki: UkiEvents::default(),
+            uki: UkiEvents::new(bank),
             overrides: OverrideEvents::default(),
             misplaced: BTreeMap::new(),
         }
@@ -308,6 +327,7 @@ impl<'a> Events<'a> {
             matches(index) || matches!(verdict, Some(PcrVerdict::Untouched { .. }))
         };
         let (secure_boot, configuration) = self.secure_boot.conclude();
+        let (uki_sections, phases) = self.uki.conclude();
         Facts {
             bank,
             separators,
@@ -324,7 +344,9 @@ impl<'a> Events<'a> {
             images: explained(4).then_some(self.images),
             command_line: self.command_line.conclude(),
             efi_stub: self.efi_stub.conclude(),
-            uki_sections: self.uki.conclude(),
+            uki_sections,
+            phases: phases.filter(|_| explained(11)),
+            identity: SystemIdentity::of(boot, bank),
             misplaced: self.misplaced,
             overrides: explained(12).then(|| self.overrides.conclude()).flatten(),
         }

@@ -1,5 +1,7 @@
 //! The logs against a quote: per PCR, whether their events explain the quoted value (threats e01, e02, e15).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::EventLog;
@@ -315,7 +317,14 @@ impl<'m, 'a> MeasuredRecord<'m, 'a> {
     /// Whether it is proven that the operating system measured it: its digest covers a text of a form that only systemd
     /// or Hallmark measures.
     fn is_user_space(&self) -> bool {
-        self.bound().is_some_and(Record::is_user_space)
+        self.record.is_user_space(&self.digest)
+    }
+
+    /// The text of systemd or Hallmark that was measured, without the escapes that a log adds; `None` where the digest
+    /// covers none.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'m, str>> {
+        self.record.bound_text(&self.digest)
     }
 
     /// The record, where its digest covers the content: the text, the event's data, the template's data. What stands

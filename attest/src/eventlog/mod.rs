@@ -69,6 +69,7 @@ mod signature;
 mod sipa;
 mod spdm;
 mod startup;
+mod system;
 mod tag;
 mod text;
 mod uki;
@@ -90,6 +91,8 @@ mod other_machines;
 mod properties;
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod rewritten_logs;
 
 pub use authority::{MeasuredAuthority, describe_authority};
 pub use binding::{Binding, Hint, Portion};
@@ -133,6 +136,8 @@ pub use signature::{
 };
 pub use sipa::{SipaEvent, SipaEvents};
 pub use spdm::SpdmDevice;
+pub(crate) use system::PHASES;
+pub use system::{MeasuredFileSystem, SystemIdentity};
 pub use tag::TaggedEvent;
 pub use text::Utf16;
 pub(crate) use text::escaped;

@@ -7,8 +7,9 @@ use super::binding::{Binding, Portion};
 use super::data::EventData;
 use super::ipl::{Ipl, section_name};
 use super::seen::Seen;
+use super::system::PhaseDigests;
 use super::tag::TaggedEvent;
-use crate::digest::Digest;
+use crate::digest::{Digest, HashAlgorithm};
 
 /// A section of a unified kernel image: its name, which its own digest covers, and the digest of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +23,32 @@ pub struct UkiSection {
 /// The most sections that an image has.
 const MAX_SECTIONS: usize = 64;
 
-/// PCR 11: pairs of a name and a content, and only after them what the system measures later.
-#[derive(Debug, Default)]
+/// PCR 11: pairs of a name and a content, and only after them the phases of the system.
+///
+/// Whoever writes the log can take the name from a section by another type. So what is neither name, content nor phase may
+/// be a section that is hidden, and none of them is believed then (threat e11).
+#[derive(Debug)]
 pub(super) struct UkiEvents {
+    phase_digests: PhaseDigests,
     sections: Vec<UkiSection>,
+    phases: Vec<&'static str>,
     pending: Option<String>,
     ended: bool,
     contradicted: bool,
 }
 
 impl UkiEvents {
+    pub(super) fn new(bank: HashAlgorithm) -> Self {
+        Self {
+            phase_digests: PhaseDigests::of(bank),
+            sections: Vec::new(),
+            phases: Vec::new(),
+            pending: None,
+            ended: false,
+            contradicted: false,
+        }
+    }
+
     pub(super) fn see(&mut self, seen: &Seen<'_>) {
         if let Some(name) = self.pending.take() {
             self.contradicted |= self.sections.len() == MAX_SECTIONS
@@ -42,15 +59,29 @@ impl UkiEvents {
             return;
         }
         match name_of(seen) {
-            // A name after the stub's own pairs is from somebody else.
-            Some(_) if self.ended => self.contradicted = true,
-            Some(name) => self.pending = Some(name),
-            None => self.ended = true,
+            Some(name) if !self.ended => self.pending = Some(name),
+            // A name after the stub's own pairs is from somebody else, as is what has no name.
+            _ => self.contradicted |= !self.phase(seen.digest()),
         }
     }
 
-    pub(super) fn conclude(self) -> Option<Vec<UkiSection>> {
-        (!self.contradicted && self.pending.is_none() && !self.sections.is_empty()).then_some(self.sections)
+    /// A record of the operating system's log, whose text is bound and of systemd's form.
+    pub(super) fn see_record(&mut self, digest: &Digest) {
+        self.phase(digest);
+    }
+
+    /// Takes a phase; `false` for what is none.
+    fn phase(&mut self, digest: &Digest) -> bool {
+        let Some(phase) = self.phase_digests.recognise(digest) else { return false };
+        self.ended = true;
+        self.phases.push(phase);
+        true
+    }
+
+    /// The sections, and the phases that the boot went through.
+    pub(super) fn conclude(self) -> (Option<Vec<UkiSection>>, Option<Vec<&'static str>>) {
+        let told = !self.contradicted && self.pending.is_none();
+        ((told && !self.sections.is_empty()).then_some(self.sections), told.then_some(self.phases))
     }
 }
 

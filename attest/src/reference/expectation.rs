@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::values::ReferenceEvent;
 use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::PHASES;
 use crate::pcr::PcrIndex;
 
 /// What firmware says between its measurements of PCR 4 (PFP 1.06 §10.4.4).
@@ -12,9 +13,6 @@ const BOOT_ATTEMPTS: [&str; 3] = [
     "Returning from EFI Application from Boot Option",
     "Returning from EFI Application",
 ];
-
-/// The phases that systemd-pcrphase(8) extends into PCR 11 while the system runs.
-const PHASES: [&str; 6] = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
 
 /// The measurements of a PCR that say how far the boot got, and nothing of what was booted.
 ///
