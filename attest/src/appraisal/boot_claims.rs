@@ -28,6 +28,8 @@ pub struct BootClaims {
     pub images: ImageClaims,
     /// The kernel's command line and initrd, and the unified kernel image, out of PCR 8, 9, 11 and 12.
     pub kernel: KernelClaims,
+    /// The running system, as systemd measured it, out of PCR 11 and 15.
+    pub system: SystemClaims,
     /// How the firmware handed over, out of PCR 5.
     pub exit_boot_services: ExitBootServicesClaim,
     /// What the profile forbids in PCR 0 to 7 (threat e08), in words.
@@ -204,6 +206,31 @@ pub struct UkiSectionClaim {
     /// Digest of its content.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub digest: Digest,
+}
+
+/// The running system, as systemd measured it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SystemClaims {
+    /// The phases of the boot that were measured into PCR 11, in order: `enter-initrd`, `ready` and so on; `null` when
+    /// PCR 11 is not explained.
+    pub phases: Option<Vec<String>>,
+    /// The machine id out of PCR 15; `null` unless there is one, and every measurement of PCR 15 is explained.
+    pub machine_id: Option<String>,
+    /// The file systems out of PCR 15, in order; `null` unless every measurement of PCR 15 is explained.
+    pub file_systems: Option<Vec<FileSystemClaim>>,
+    /// How many measurements of PCR 15 no text explains, e.g. keys of encrypted volumes; `null` when PCR 15 does not match.
+    pub unexplained: Option<u32>,
+}
+
+/// A file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FileSystemClaim {
+    /// Where it is mounted, where the text says so.
+    pub mount_point: Option<String>,
+    /// Type, UUID and label of the file system; UUID, type and label of the partition; with colons between.
+    pub identity: String,
 }
 
 /// How the firmware handed over.

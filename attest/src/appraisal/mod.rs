@@ -9,8 +9,8 @@ use serde::Serialize;
 
 pub use boot_claims::{
     AuthorityClaim, BootClaims, CertificateClaim, EfiStubClaim, ExitBootServicesClaim, FaultClaim,
-    FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim, SbatLevelClaim,
-    SecureBootClaims, SecureBootState, ShimClaims, UkiSectionClaim,
+    FileSystemClaim, FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim,
+    SbatLevelClaim, SecureBootClaims, SecureBootState, ShimClaims, SystemClaims, UkiSectionClaim,
 };
 pub use claims::{Claims, ImaClaims, PcrClaim, PcrStanding};
 pub use reason::Reason;

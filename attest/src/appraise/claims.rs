@@ -2,13 +2,13 @@
 
 use crate::appraisal::{
     AuthorityClaim, BootClaims, CertificateClaim, EfiStubClaim, ExitBootServicesClaim, FaultClaim,
-    FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim, SbatLevelClaim,
-    SecureBootClaims, SecureBootState, ShimClaims, UkiSectionClaim,
+    FileSystemClaim, FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim,
+    SbatLevelClaim, SecureBootClaims, SecureBootState, ShimClaims, SystemClaims, UkiSectionClaim,
 };
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{
-    CommandLine, ExitBootServices, Facts, LoadedImage, MeasuredAuthority, SbatLevel, SecureBoot,
-    SignatureLists, X509Certificate,
+    CommandLine, ExitBootServices, Facts, LoadedImage, MeasuredAuthority, MeasuredFileSystem, SbatLevel,
+    SecureBoot, SignatureLists, X509Certificate,
 };
 
 // Limits of the document: together they keep it below 64 KiB of JSON, whatever the log holds.
@@ -21,6 +21,9 @@ const MAX_OPTION_ROMS: usize = 16;
 const MAX_INITRDS: usize = 8;
 const MAX_SECTIONS: usize = 24;
 const MAX_FAULTS: usize = 8;
+const MAX_PHASES: usize = 16;
+const MAX_FILE_SYSTEMS: usize = 8;
+const MAX_FILE_SYSTEM: usize = 256;
 const MAX_TEXT: usize = 2048;
 const MAX_VERSION: usize = 256;
 const MAX_SUBJECT: usize = 160;
@@ -62,6 +65,7 @@ pub(super) fn boot_claims(facts: &Facts<'_>) -> BootClaims {
         shim: shim(facts, &mut cut),
         images: images(facts, &mut cut),
         kernel: kernel(facts, &mut cut),
+        system: system(facts, &mut cut),
         exit_boot_services: match facts.exit_boot_services() {
             ExitBootServices::Unverified => ExitBootServicesClaim::Unknown,
             ExitBootServices::Missing => ExitBootServicesClaim::Missing,
@@ -217,6 +221,32 @@ fn kernel(facts: &Facts<'_>, cut: &mut Cut) -> KernelClaims {
             cut.list("kernel.uki_sections", MAX_SECTIONS, sections.iter().map(claim))
         }),
         overrides: facts.overrides().and_then(|texts| overrides(texts, cut)),
+    }
+}
+
+fn system(facts: &Facts<'_>, cut: &mut Cut) -> SystemClaims {
+    let identity = facts.identity();
+    let mut short = |text: &str| cut.text("system.file_systems", MAX_FILE_SYSTEM, text.to_owned());
+    let told = |found: &MeasuredFileSystem, short: &mut dyn FnMut(&str) -> Option<String>| {
+        let mount_point = match &found.mount_point {
+            Some(path) => Some(short(path)?),
+            None => None,
+        };
+        Some(FileSystemClaim { mount_point, identity: short(&found.identity)? })
+    };
+    let file_systems = identity.file_systems.as_ref().and_then(|found| {
+        found.iter().take(MAX_FILE_SYSTEMS).map(|found| told(found, &mut short)).collect::<Option<Vec<_>>>()
+    });
+    if identity.file_systems.as_ref().is_some_and(|found| found.len() > MAX_FILE_SYSTEMS) {
+        cut.0.push("system.file_systems".to_owned());
+    }
+    SystemClaims {
+        phases: facts.phases().map(|phases| {
+            cut.list("system.phases", MAX_PHASES, phases.iter().map(|phase| (*phase).to_owned()))
+        }),
+        machine_id: identity.machine_id.clone(),
+        file_systems,
+        unexplained: identity.unexplained,
     }
 }
 

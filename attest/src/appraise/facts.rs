@@ -2,7 +2,7 @@
 
 use super::{claims, command_line, secure_boot};
 use crate::appraisal::{Outcome, Reason};
-use crate::eventlog::{ExitBootServices, Facts, MeasuredBoot, SecureBoot};
+use crate::eventlog::{ExitBootServices, Facts, MeasuredBoot, SecureBoot, escaped};
 use crate::pcr::PcrIndex;
 use crate::policy::{BootRules, Demand, Policy, Tolerance};
 
@@ -22,7 +22,7 @@ pub(super) fn judge(
     };
     let rules = &policy.boot;
     secure_boot::judge(rules, facts, boot, outcome);
-    if let Some(reason) = command_line::judge(&rules.command_line, facts) {
+    if let Some(reason) = command_line::judge(&rules.command_line, judged, facts) {
         outcome.reasons.push(reason);
     }
     judge_firmware(rules, facts, outcome);
@@ -110,7 +110,9 @@ fn judge_firmware(rules: &BootRules, facts: &Facts<'_>, outcome: &mut Outcome) {
             what: "the policy does not know the firmware's version".to_owned(),
             place: format!("PCR 0 ({})", facts.bank()),
             expected: one_of(&rules.firmware_versions),
-            found: version.unwrap_or_else(|| "none that is proven".to_owned()),
+            found: version
+                .map(|version| escaped(version.chars()))
+                .unwrap_or_else(|| "none that is proven".to_owned()),
         });
     }
     let alarms = [

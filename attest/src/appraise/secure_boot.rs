@@ -74,6 +74,12 @@ impl Judgement<'_, '_> {
         if self.rules.authorities.is_empty() {
             return;
         }
+        // Where secure boot is off nothing has to vouch, and whoever runs can measure what would have (threat e10).
+        if !matches!(self.facts.secure_boot(), SecureBoot::On { .. }) {
+            let what = "the policy names what may vouch for images, and secure boot is not proven to be on";
+            outcome.reasons.push(self.reason("authorities", what));
+            return;
+        }
         let vouching = self.facts.authorities().into_iter().flatten().filter(|a| a.vouches_for_image());
         let mut none = true;
         for authority in vouching {

@@ -111,3 +111,40 @@ fn e19_a_unified_images_command_line_counts_unless_it_is_overridden() {
 fn e19_a_rule_without_a_proven_command_line_refuses() {
     assert_eq!(reasons(RULE, &firmware()), ["command-line"]);
 }
+
+#[test]
+fn e19_grubs_line_measured_by_somebody_else_hides_no_override() {
+    // The image is given another command line; what it runs writes into GRUB's PCR.
+    let mut log = firmware();
+    section(&mut log, ".linux", b"kernel");
+    section(&mut log, ".cmdline", b"ro quiet");
+    log.event(12, E::Ipl, &utf16("init=/bin/sh\0"));
+    log.hashed(8, E::Ipl, b"linux ro quiet", b"grub_cmd: linux ro quiet\0").hashed(
+        8,
+        E::Ipl,
+        b"ro quiet",
+        b"kernel_cmdline: ro quiet\0",
+    );
+    assert_eq!(reasons(RULE, &log), ["command-line"]);
+    // A second kernel's section in the image's PCR takes the image from the facts: GRUB's is not believed instead.
+    section(&mut log, ".linux", b"another");
+    let boot = boot(&log);
+    let facts = boot.facts(BANK);
+    assert_eq!(facts.uki_sections(), None);
+    let allowed = ["ro quiet".to_owned()];
+    let judged = |pcrs: &[u32]| pcrs.iter().map(|index| super::pcr(*index)).collect::<Vec<_>>();
+    let verdict = |pcrs: &[u32]| super::super::command_line::judge(&allowed, &judged(pcrs), &facts);
+    assert!(verdict(&[0, 4, 7, 11]).is_some() && verdict(&[0, 4, 7]).is_some());
+    assert!(verdict(&[0, 4, 7, 8]).is_none(), "GRUB's PCR is judged, by its reference too");
+}
+
+#[test]
+fn e19_a_command_line_in_a_reason_is_short_and_has_no_control_characters() {
+    let mut log = firmware();
+    let text = format!("/v \u{1b}[2J\nok {}", "x".repeat(100_000));
+    log.hashed(8, E::Ipl, format!("linux {text}").as_bytes(), format!("grub_cmd: linux {text}\0").as_bytes())
+        .hashed(8, E::Ipl, text.as_bytes(), format!("kernel_cmdline: {text}\0").as_bytes());
+    let outcome = super::judge_boot(&super::policy("", RULE), &boot(&log));
+    let found = &outcome.reasons[0].found;
+    assert!(found.len() < 1000 && !found.chars().any(char::is_control), "{} bytes", found.len());
+}

@@ -45,7 +45,8 @@ fn a_log_of_any_size_makes_a_document_below_64_kib() {
     log.hashed(8, E::Ipl, format!("linux {line}").as_bytes(), format!("grub_cmd: linux {line}\0").as_bytes())
         .hashed(8, E::Ipl, line.as_bytes(), format!("kernel_cmdline: {line}\0").as_bytes());
     let (len, document) = (json(&log).len(), claims(&boot(&log), BANK));
-    assert!(len < 64 * 1024, "{len} bytes");
+    // What only records of systemd's log fill, 8 file systems of two texts each, has room beside it.
+    assert!(len + 8 * 2 * 2 * 256 + 1024 < 64 * 1024, "{len} bytes");
     for field in [
         "firmware.option_roms",
         "secure_boot.dbx.image_sha256",

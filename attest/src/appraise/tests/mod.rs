@@ -29,11 +29,11 @@ fn pcr(index: u32) -> PcrIndex {
     PcrIndex::new(index).unwrap()
 }
 
-/// A policy that judges PCR 0 to 9, with more lines for `[quote]` and `[boot]`.
+/// A policy that judges PCR 0 to 9 and 11, with more lines for `[quote]` and `[boot]`.
 fn policy(quote: &str, boot: &str) -> Policy {
     let text = format!(
         "version = 1\nname = \"test\"\n[trust]\ndevice_roots = [\"r\"]\nreference_keys = [\"k\"]\n[quote]\n\
-         pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n{quote}\n[boot]\nreferences = [\"g\"]\n{boot}\n"
+         pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11]\n{quote}\n[boot]\nreferences = [\"g\"]\n{boot}\n"
     );
     Policy::parse(&text).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -255,3 +255,27 @@ fn e20_setup_and_audit_mode_are_facts_that_a_policy_judges() {
         assert_eq!(reasons("setup_mode = \"allow\"", &log), Vec::<&str>::new());
     }
 }
+
+#[test]
+fn e10_what_vouched_while_secure_boot_was_off_counts_for_nothing() {
+    let certificate = certificate();
+    let rule = format!("authorities = [\"{}\"]", BANK.digest(&certificate));
+    for on in [1, 0] {
+        let mut log = agile();
+        log.event(0, E::SCrtmVersion, b"1\0").config(Guid::GLOBAL, "SecureBoot", &[on]).config(
+            Guid::GLOBAL,
+            "PK",
+            &signature_list(SignatureKind::X509, &[b"key"]),
+        );
+        for pcr in 0..8 {
+            log.separator(pcr);
+        }
+        let entry = variable(Guid::IMAGE_SECURITY, "db", &data(&certificate));
+        log.event(7, E::EfiVariableAuthority, &entry)
+            .event(5, E::EfiAction, b"Exit Boot Services Returned with Success")
+            .event(8, E::Ipl, b"grub_cmd: x\0")
+            .event(9, E::Ipl, b"x\0");
+        let expected: &[&str] = if on == 1 { &[] } else { &["authorities"] };
+        assert_eq!(reasons(&rule, &log), expected, "SecureBoot = {on}");
+    }
+}
