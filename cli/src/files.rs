@@ -71,8 +71,52 @@ pub(crate) fn target(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What a file holds when nobody could make it again, by its first 4 KiB.
+/// Looks whether all outputs of a command may be put in their places, before anything is done: each in a folder that is
+/// there, where [`target`] allows it, over no file that the command reads, and no two in one place.
+pub(crate) fn check_outputs<'p>(
+    outputs: impl IntoIterator<Item = &'p Path>,
+    inputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<(), Failure> {
+    // An input that has no place is told when it is read.
+    let inputs: Vec<_> = inputs.into_iter().filter_map(|input| place(input).ok()).collect();
+    let mut taken = Vec::new();
+    for output in outputs {
+        let place = place(&target(output)?)?;
+        let conflict = if inputs.contains(&place) {
+            "is read by this command, and its output would replace it; name another file"
+        } else if taken.contains(&place) {
+            "is named for two outputs; name a file for each"
+        } else {
+            taken.push(place);
+            continue;
+        };
+        return Err(Failure::usage(format!("{}: {conflict}", output.display())));
+    }
+    Ok(())
+}
+
+/// Where a file is or would be, without links.
+fn place(path: &Path) -> Result<PathBuf, Failure> {
+    if let Ok(place) = path.canonicalize() {
+        return Ok(place);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = folder.canonicalize().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::failed(format!(
+            "{}: there is no folder {}; make it, or name another place",
+            path.display(),
+            folder.display()
+        )),
+        _ => Failure::file(path, &error),
+    })?;
+    Ok(path.file_name().map(|name| real.join(name)).unwrap_or(real))
+}
+
+/// What a file holds when nobody could make it again, by its place or its first 4 KiB.
 fn irreplaceable(path: &Path) -> Result<Option<&'static str>, Failure> {
+    if pki::ca::store::is_part(path) {
+        return Ok(Some("a file of the authority"));
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         // One that can't be looked into may be written where the folder allows it, and is no key of ours.
@@ -109,4 +153,38 @@ pub(crate) fn write(path: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), F
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path).map_err(|error| Failure::file(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn outputs_replace_no_input_no_key_and_not_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, text) in [
+            ("in", "in"),
+            ("old", "old"),
+            ("ca.json", "{}"),
+            ("root.pem", ""),
+            ("key", "-----BEGIN PRIVATE KEY-----"),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        std::os::unix::fs::symlink(path("in"), path("link")).unwrap();
+        let check = |outputs: &[&str]| {
+            let outputs: Vec<_> = outputs.iter().map(|name| path(name)).collect();
+            let input = path("in");
+            check_outputs(outputs.iter().map(PathBuf::as_path), [input.as_path(), Path::new("/no/such")])
+                .map_err(|failure| failure.exit)
+        };
+        assert_eq!(check(&["old", "new"]), Ok(()));
+        for wrong in [&["in"][..], &["link"], &["./in"], &["key"], &["root.pem"], &["new", "./new"]] {
+            assert_eq!(check(wrong), Err(Exit::Usage), "{wrong:?}");
+        }
+        assert_eq!(check(&["missing/new"]), Err(Exit::Failed));
+        assert_eq!(check(&["."]), Err(Exit::Failed));
+    }
 }

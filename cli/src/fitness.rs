@@ -6,7 +6,7 @@ use attest::fitness::{Finding, FirmwareVersion, LogAtHand, Platform, assess};
 use attest::{Digest, HashAlgorithm, PcrIndex};
 use tpm::{Bank, Tpm};
 
-use crate::commands::logs::{LogArgs, MAX_EVENT_LOG};
+use crate::commands::logs::{BootLogArgs, MAX_EVENT_LOG};
 use crate::commands::sim::bank_of;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ use crate::output::{Mark, Page};
 ///
 /// A log that was not named is looked at only where the TPM is this machine's: a factory's script may reach a TPM from
 /// elsewhere.
-pub(crate) fn findings(tpm: &Tpm, logs: &LogArgs, context: &Context) -> Result<Vec<Finding>, Failure> {
+pub(crate) fn findings(tpm: &Tpm, logs: &BootLogArgs, context: &Context) -> Result<Vec<Finding>, Failure> {
     let info = tpm.info()?;
     let pcrs = read_pcrs(tpm, &tpm.active_banks()?)?;
     let (path, ima) = logs.paths(context);

@@ -19,6 +19,9 @@ fn help_reads_as_it_did() {
     let mut helps = Vec::new();
     collect(&command, "hallmark", &mut helps);
     assert!(helps.len() > 30, "{} commands", helps.len());
+    for (name, help) in helps.iter().filter(|(_, help)| !help.contains("Commands:")) {
+        assert!(help.contains("Example"), "{name} has no example");
+    }
     for (name, help) in helps {
         insta::assert_snapshot!(name, help);
     }

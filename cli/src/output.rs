@@ -1,6 +1,6 @@
 //! What a command shows: a report, for people or as one JSON object.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -70,6 +70,32 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
 
+/// Text on one line: control characters and marks that turn the direction of writing are shown as escapes. Logs, documents and
+/// certificates are written by others, and what they say must not move a person's terminal.
+pub(crate) struct OneLine<T>(pub(crate) T);
+
+impl<T: Display> Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let turns =
+            |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        text.chars().try_for_each(|c| {
+            if c.is_control() || turns(c) {
+                write!(self.0, "{}", c.escape_default())
+            } else {
+                self.0.write_char(c)
+            }
+        })
+    }
+}
+
 /// A page of text. Styles vanish by themselves where the output is no terminal or `NO_COLOR` is set.
 pub(crate) struct Page<'a> {
     out: &'a mut dyn Write,
@@ -78,17 +104,22 @@ pub(crate) struct Page<'a> {
 impl Page<'_> {
     /// A plain line.
     pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.out, "{text}")
+        writeln!(self.out, "{}", OneLine(text))
+    }
+
+    /// An empty line.
+    pub(crate) fn gap(&mut self) -> io::Result<()> {
+        writeln!(self.out)
     }
 
     /// A line in a style.
     pub(crate) fn styled(&mut self, style: Style, text: impl Display) -> io::Result<()> {
-        writeln!(self.out, "{style}{text}{style:#}")
+        writeln!(self.out, "{style}{}{style:#}", OneLine(text))
     }
 
     /// A name and its value, values aligned.
     pub(crate) fn row(&mut self, name: &str, value: impl Display) -> io::Result<()> {
-        writeln!(self.out, "  {DIM}{name:<22}{DIM:#} {value}")
+        writeln!(self.out, "  {DIM}{:<22}{DIM:#} {}", OneLine(name).to_string(), OneLine(value))
     }
 
     /// A mark, a name and a remark, as in a list of checks.
@@ -98,7 +129,8 @@ impl Page<'_> {
             Mark::Doubt => (DOUBT, "--"),
             Mark::Bad => (BAD, "NO"),
         };
-        writeln!(self.out, "  {style}{text}{style:#}  {name:<22} {remark}")
+        let name = OneLine(name).to_string();
+        writeln!(self.out, "  {style}{text}{style:#}  {name:<22} {}", OneLine(remark))
     }
 }
 
@@ -113,7 +145,7 @@ pub(crate) enum Mark {
 /// A message on standard error, which never mixes with a report.
 pub(crate) fn message(text: impl Display) {
     // Nobody is left to be told when standard error itself is gone.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", OneLine(text));
 }
 
 /// The last message of a command that failed.
@@ -124,7 +156,9 @@ pub(crate) fn complain(failure: &Failure) {
         Exit::CannotTell => (DOUBT, "cannot tell"),
         _ => (BAD, "error"),
     };
-    message(format_args!("{style}{word}{style:#}{id}: {}", failure.message));
+    let message = OneLine(&failure.message);
+    // As above.
+    let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{id}: {message}");
 }
 
 /// Bytes that are the whole output.
@@ -135,5 +169,25 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
             Err(Failure::failed(format!("standard output: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_moves_no_terminal() {
+        let mut out = Vec::new();
+        let evil = "a\x1b[31mb\x07\r\nc\u{9b}2J\u{202E}d\u{e4}";
+        let mut page = Page { out: &mut out };
+        page.line(evil).unwrap();
+        page.row(evil, evil).unwrap();
+        page.mark(Mark::Good, evil, evil).unwrap();
+        page.styled(Style::new(), evil).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(text.lines().next(), Some("a\\u{1b}[31mb\\u{7}\\r\\nc\\u{9b}2J\\u{202e}d\u{e4}"));
+        assert!(!text.contains(['\x07', '\r', '\u{9b}', '\u{202E}']));
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct PolicyFiles {
     /// SHA-256 over the policy and its files.
     pub(crate) digest: Digest,
     pub(crate) references: Vec<TrustedReference>,
+    /// All files that the policy names.
+    paths: Vec<PathBuf>,
     reference_files: Vec<Input>,
     keys: Vec<DocumentKey>,
     roots: DeviceRoots,
@@ -118,8 +120,10 @@ impl PolicyFiles {
         let all_inputs = [&roots, &keys, &revoked, &references, &file_sets, &withdrawn];
         let keys_of_files = keyrings.iter().map(|(_, files)| files).chain([&revoked_keys]);
         let named = all_inputs.into_iter().chain(keys_of_files).chain(&rego).flatten();
-        let bytes: Vec<&[u8]> =
-            std::iter::once(text.as_bytes()).chain(named.map(|input| input.bytes.as_slice())).collect();
+        let named: Vec<_> = named.collect();
+        let paths = named.iter().map(|input| input.path.clone()).collect();
+        let bytes = named.iter().map(|input| input.bytes.as_slice());
+        let bytes: Vec<_> = std::iter::once(text.as_bytes()).chain(bytes).collect();
         let digest = policy_digest(&bytes);
         let rules = rego.as_ref().and_then(|files| compile(files, &mut troubles));
         let ima = ima_rules(path, &policy, &keyrings, &revoked_keys, &mut troubles);
@@ -138,6 +142,7 @@ impl PolicyFiles {
                 weaknesses,
                 digest,
                 references: trusted,
+                paths,
                 reference_files: references,
                 keys,
                 roots,
@@ -313,6 +318,11 @@ impl Verifier {
     /// What permits are bound to: the policy and everything that belongs to it.
     pub(crate) fn policy_digest(&self) -> Digest {
         self.files.digest
+    }
+
+    /// The files that the policy names.
+    pub(crate) fn policy_files(&self) -> &[PathBuf] {
+        &self.files.paths
     }
 
     fn appraiser(&self) -> Appraiser<'_> {

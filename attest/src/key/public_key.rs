@@ -164,6 +164,9 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyError`] when it is malformed or of another algorithm.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
+        if !pem.contains("-----BEGIN ") {
+            return Err(PublicKeyError::Pem("no PEM block in it".to_owned()));
+        }
         let not_pem = |error: der::pem::Error| PublicKeyError::Pem(error.to_string());
         let label = der::pem::decode_label(pem.as_bytes()).map_err(not_pem)?;
         if label != "PUBLIC KEY" {

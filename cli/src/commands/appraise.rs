@@ -62,7 +62,7 @@ struct ResultArgs {
     #[arg(long, value_name = "PEM", requires = "result")]
     result_key: Option<PathBuf>,
     /// Form of the result
-    #[arg(long, value_enum, default_value = "jwt", value_name = "FORM")]
+    #[arg(long, value_enum, default_value = "jwt", value_name = "FORM", requires = "result")]
     result_format: ResultFormat,
 }
 
@@ -229,6 +229,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     let verifier = Verifier::load(&args.policy, now)?;
     let evidence = files::read(&args.evidence, attest::evidence::MAX_EVIDENCE)?;
     let signer = args.result.signer()?;
+    let inputs = [&args.evidence, &args.policy].into_iter().chain(&args.result.result_key);
+    let inputs = inputs.chain(verifier.policy_files()).map(PathBuf::as_path);
+    let outputs = args.baseline.iter().chain(&args.result.result).map(PathBuf::as_path);
+    files::check_outputs(outputs, inputs)?;
+    if let Some(store) = &args.store {
+        files::create_folder(store)?;
+    }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.flatten();
     // Last: a nonce is not used up by a call that could not judge.
     if args.once {

@@ -136,6 +136,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
     let banks: BTreeSet<_> = banks.into_iter().collect();
     let banks = if banks.is_empty() { Banks::Strong } else { Banks::Only(banks.into_iter().collect()) };
     let pcrs = parse_pcrs(&args.pcrs)?;
+    if let Some(folder) = &args.export_quote {
+        files::create_folder(folder)?;
+    }
+    let exported = args.export_quote.iter().flat_map(|folder| EXPORTED.map(|name| folder.join(name)));
+    let outputs: Vec<_> = exported.chain([args.out.clone()]).collect();
+    files::check_outputs(outputs.iter().map(PathBuf::as_path), args.logs.named())?;
     let collected = collect(context, &nonce, banks, &pcrs, &args.logs)?;
     let bytes = collected.evidence.to_bytes()?;
     if let Some(folder) = &args.export_quote {
@@ -243,17 +249,17 @@ fn strong_banks(tpm: &Tpm) -> Result<Vec<HashAlgorithm>, Failure> {
     Ok(strong)
 }
 
+/// The files of a quote, as tpm2_checkquote takes them.
+const EXPORTED: [&str; 4] = ["ak.pem", "quote.msg", "quote.sig", "quote.pcrs"];
+
 fn export(folder: &Path, collected: &Collected, pcrs: &[PcrIndex]) -> Result<(), Failure> {
-    files::create_folder(folder)?;
     let key = PublicArea::parse(&collected.evidence.attestation_key)?;
     let pcr_file =
         attest::quote::tpm2_tools::write_pcr_file(&collected.banks, pcrs, &collected.quoted.values)?;
-    for (name, bytes) in [
-        ("ak.pem", key.key().to_pem()?.as_bytes()),
-        ("quote.msg", collected.quoted.message.as_slice()),
-        ("quote.sig", collected.quoted.signature.as_slice()),
-        ("quote.pcrs", pcr_file.as_slice()),
-    ] {
+    let pem = key.key().to_pem()?;
+    let contents =
+        [pem.as_bytes(), &collected.quoted.message, &collected.quoted.signature, pcr_file.as_slice()];
+    for (name, bytes) in EXPORTED.into_iter().zip(contents) {
         files::write(&folder.join(name), bytes, Privacy::Public)?;
     }
     Ok(())

@@ -64,6 +64,7 @@ pub(crate) enum Command {
         list: Option<PathBuf>,
     },
     /// Show an authority's certificates
+    #[command(after_help = "Example:\n  hallmark ca show --dir factory")]
     Show {
         /// Folder of the authority
         #[arg(long, value_name = "DIR")]

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tpm::{IdentityKey, Tpm};
 
-use crate::commands::logs::{LogArgs, MAX_EVENT_LOG};
+use crate::commands::logs::{BootLogArgs, MAX_EVENT_LOG};
 use crate::context::Context;
 use crate::device::Device;
 use crate::failure::{Exit, Failure};
@@ -22,11 +22,11 @@ use crate::output::{Mark, Page, Report};
 /// Tell what works and what is missing here, with a fix beside each.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is changed. Exit code 0: everything needed works; 4: no usable TPM; 1: something else is missing,\nor evidence of this machine could not be believed."
+    after_help = "Example:\n  hallmark check\n\nNothing is changed. Exit code 0: everything needed works; 4: no usable TPM; 1: something else is missing,\nor evidence of this machine could not be believed."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    logs: LogArgs,
+    logs: BootLogArgs,
 }
 
 /// The check that decides between exit codes 1 and 4.

@@ -14,7 +14,7 @@ use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::commands::logs::MAX_EVENT_LOG;
+use crate::commands::logs::{MAX_EVENT_LOG, malformed_event_log};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
@@ -105,6 +105,5 @@ fn run_show(args: &show::Args, format: Format) -> Result<Exit, Failure> {
 }
 
 fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<EventLog<'a>, Failure> {
-    EventLog::parse(bytes)
-        .map_err(|error| Failure::refused(Some(error.threat()), format!("{}: {error}", path.display())))
+    EventLog::parse(bytes).map_err(|error| malformed_event_log(path, &error))
 }

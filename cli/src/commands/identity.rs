@@ -13,6 +13,7 @@ use crate::output::{self, Format};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the device's certificates: attestation key (IAK) and device identity (IDevID)
+    #[command(after_help = "Example:\n  hallmark identity show --format json")]
     Show,
 }
 

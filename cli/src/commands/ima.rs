@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::eventlog::ReplayReport;
-use crate::commands::logs::MAX_IMA_LIST;
+use crate::commands::logs::{MAX_IMA_LIST, malformed_ima_list};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
@@ -83,6 +83,9 @@ impl Report for ShowReport {
                 self.entry_count, self.violations
             ),
         )?;
+        if self.entries.is_empty() {
+            page.line("the list is empty; a kernel's has boot_aggregate at least, unless it was trimmed")?;
+        }
         for entry in &self.entries {
             let EntryView { number, pcr, digest, path, .. } = entry;
             let mark = match (entry.violation, entry.signed) {
@@ -108,7 +111,7 @@ fn show(file: &Path) -> Result<ShowReport, Failure> {
     let entries = ImaList::new(&bytes)
         .entries()
         .map(|entry| {
-            let entry = entry.map_err(|error| named(file, &error))?;
+            let entry = entry.map_err(|error| malformed_ima_list(file, &error))?;
             Ok(EntryView {
                 number: entry.number(),
                 pcr: entry.pcr().get(),
@@ -145,18 +148,19 @@ fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
     let start = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
     if is_ascii(start) {
         let text = files::read_rest(source, file, MAX_IMA_LIST)?;
-        let list = ascii_to_binary(&text, HashAlgorithm::Sha1).map_err(|error| named(file, &error))?;
-        return ima::replay(&ImaList::new(&list), banks).map_err(|error| named(file, &error));
+        let list =
+            ascii_to_binary(&text, HashAlgorithm::Sha1).map_err(|error| malformed_ima_list(file, &error))?;
+        return ima::replay(&ImaList::new(&list), banks).map_err(|error| malformed_ima_list(file, &error));
     }
     let mut replayer = Replayer::new(HashAlgorithm::Sha1, banks);
     loop {
         let piece = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
         let read = piece.len();
         if read == 0 {
-            let replayed = replayer.finish().map_err(|error| named(file, &error))?;
+            let replayed = replayer.finish().map_err(|error| malformed_ima_list(file, &error))?;
             return Ok(replayed.pcrs);
         }
-        replayer.push(piece).map_err(|error| named(file, &error))?;
+        replayer.push(piece).map_err(|error| malformed_ima_list(file, &error))?;
         source.consume(read);
     }
 }
@@ -165,7 +169,8 @@ fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = files::read(file, MAX_IMA_LIST)?;
     if is_ascii(&bytes) {
-        let binary = ascii_to_binary(&bytes, HashAlgorithm::Sha1).map_err(|error| named(file, &error))?;
+        let binary =
+            ascii_to_binary(&bytes, HashAlgorithm::Sha1).map_err(|error| malformed_ima_list(file, &error))?;
         return Ok(binary);
     }
     Ok(bytes)
@@ -173,8 +178,4 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn is_ascii(start: &[u8]) -> bool {
     start.first().is_some_and(|first| first.is_ascii_digit() || *first == b' ')
-}
-
-fn named(file: &Path, error: &attest::ima::ImaError) -> Failure {
-    Failure::refused(Some(error.threat()), format!("{}: {error}", file.display()))
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use attest::eventlog::EventLogError;
 use attest::evidence::{MAX_MEASUREMENT_LOG, MAX_MEASUREMENT_LOGS, MeasurementKind};
+use attest::ima::ImaError;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -19,19 +21,26 @@ const KERNEL_IMA_LIST: &str = "/sys/kernel/security/ima/binary_runtime_measureme
 /// What systemd has measured since the firmware handed over (systemd-pcrextend, systemd 255 and later).
 const SYSTEMD_LOG: &str = "/run/log/systemd/tpm2-measure.log";
 
-/// Options that name the logs.
+/// Options that name the firmware's log and IMA's.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct LogArgs {
+pub(crate) struct BootLogArgs {
     /// Event log [default: the kernel's, or that of `hallmark sim boot`]
     #[arg(long, value_name = "FILE")]
     pub(crate) eventlog: Option<PathBuf>,
     /// IMA list [default: the kernel's, or that of `hallmark sim boot`]
     #[arg(long, value_name = "FILE")]
     pub(crate) ima: Option<PathBuf>,
+}
+
+/// Options that name all logs.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    boot: BootLogArgs,
     /// Log of what user space measured, in the order of extending; KIND is systemd, cel-json, cel-cbor or cel-tlv
     /// [default: systemd's, where there is one]
     #[arg(long, value_name = "KIND:FILE", value_parser = parse_measurement_log)]
-    pub(crate) measurement_log: Vec<(MeasurementKind, PathBuf)>,
+    measurement_log: Vec<(MeasurementKind, PathBuf)>,
 }
 
 fn parse_measurement_log(text: &str) -> Result<(MeasurementKind, PathBuf), String> {
@@ -51,7 +60,7 @@ pub(crate) struct Logs {
     pub(crate) measurement_logs: Vec<(MeasurementKind, Vec<u8>)>,
 }
 
-impl LogArgs {
+impl BootLogArgs {
     /// Paths of the event log and the IMA list, whether they exist or not.
     pub(crate) fn paths(&self, context: &Context) -> (PathBuf, PathBuf) {
         let (event_log, ima_list) = if context.uses_own_simulator() {
@@ -63,12 +72,29 @@ impl LogArgs {
         (self.eventlog.clone().unwrap_or(event_log), self.ima.clone().unwrap_or(ima_list))
     }
 
+    /// The files that were named.
+    fn named(&self) -> impl Iterator<Item = &Path> {
+        self.eventlog.iter().chain(&self.ima).map(PathBuf::as_path)
+    }
+
+    /// A file that was named must be there.
+    pub(crate) fn check_named(&self) -> Result<(), Failure> {
+        self.named().try_for_each(|path| files::open(path).map(|_| ()))
+    }
+}
+
+impl LogArgs {
+    /// The files that were named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Path> {
+        self.boot.named().chain(self.measurement_log.iter().map(|(_, path)| path.as_path()))
+    }
+
     /// Reads the logs. One that was named must exist; one in its usual place may be missing.
     pub(crate) fn read(&self, context: &Context) -> Result<Logs, Failure> {
-        let (event_log, ima_list) = self.paths(context);
+        let (event_log, ima_list) = self.boot.paths(context);
         Ok(Logs {
-            event_log: read_optional(&event_log, self.eventlog.is_some(), MAX_EVENT_LOG)?,
-            ima_list: read_optional(&ima_list, self.ima.is_some(), MAX_IMA_LIST)?,
+            event_log: read_optional(&event_log, self.boot.eventlog.is_some(), MAX_EVENT_LOG)?,
+            ima_list: read_optional(&ima_list, self.boot.ima.is_some(), MAX_IMA_LIST)?,
             measurement_logs: self.read_measurement_logs(context)?,
         })
     }
@@ -93,6 +119,27 @@ impl LogArgs {
             .map(|(kind, path)| Ok((*kind, files::read(path, MAX_MEASUREMENT_LOG)?)))
             .collect()
     }
+}
+
+/// An event log that can't be read: where, and what that usually comes from.
+pub(crate) fn malformed_event_log(path: &Path, error: &EventLogError) -> Failure {
+    let hint = match error {
+        EventLogError::Cut { index: 0, .. } | EventLogError::NoSuchPcr { index: 0, .. } => {
+            "; is this an event log in the firmware's binary form?"
+        }
+        EventLogError::Cut { .. } => "; if it was cut off, read it again",
+        _ => "",
+    };
+    Failure::refused(Some(error.threat()), format!("{}: {error}{hint}", path.display()))
+}
+
+/// The same for an IMA list.
+pub(crate) fn malformed_ima_list(path: &Path, error: &ImaError) -> Failure {
+    let hint = match error {
+        ImaError::Entry { entry: 1, .. } => "; is this an IMA list, binary or ascii?",
+        _ => "",
+    };
+    Failure::refused(Some(error.threat()), format!("{}: {error}{hint}", path.display()))
 }
 
 fn read_optional(path: &Path, named: bool, most: usize) -> Result<Option<Vec<u8>>, Failure> {

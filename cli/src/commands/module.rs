@@ -14,8 +14,10 @@ use crate::output::{self, BOLD, Format, Mark, Page, Report};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The modules, one line each
+    #[command(after_help = "Example:\n  hallmark module list")]
     List,
     /// The supervisor, its permit, and the modules
+    #[command(after_help = "Example:\n  hallmark module status --format json")]
     Status,
 }
 

@@ -22,6 +22,7 @@ pub(crate) enum Command {
     /// Verify a result by the verifier's public key, and say whether the device is to be trusted
     Verify(VerifyArgs),
     /// Show a result without verifying it
+    #[command(after_help = "Example:\n  hallmark result show result.jwt")]
     Show {
         /// The result, a JWT or a CWT
         file: PathBuf,
@@ -136,11 +137,6 @@ impl ResultReport {
     }
 }
 
-/// A verifier is another machine: what it writes must not move a person's terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 impl Report for ResultReport {
     fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
         let mark = match (self.verified, self.exit) {
@@ -149,21 +145,21 @@ impl Report for ResultReport {
             _ => Mark::Doubt,
         };
         let remark = if self.verified { "" } else { " (not verified)" };
-        page.mark(mark, self.status, format_args!("{}{remark}", printable(&self.device)))?;
+        page.mark(mark, self.status, format_args!("{}{remark}", self.device))?;
         for reason in &self.reasons {
             let text = format!("  [{}] {}: {}", reason.id, reason.r#where, reason.what);
-            page.styled(BOLD, printable(&text))?;
+            page.styled(BOLD, text)?;
         }
         for (aspect, value) in &self.trustworthiness {
             page.row(aspect, format_args!("{value} ({})", Tier::of_value(*value).name()))?;
         }
         if let Some(release) = &self.release {
-            page.row("release", printable(release))?;
+            page.row("release", release)?;
         }
         page.row("attestation key", self.attestation_key.as_deref().unwrap_or("none"))?;
         page.row("nonce", &self.nonce)?;
         page.row("policy", &self.policy_digest)?;
-        page.row("verifier", printable(&self.verifier))?;
+        page.row("verifier", &self.verifier)?;
         page.row("good", format_args!("{} to {}", self.issued, self.expires))
     }
 
@@ -177,7 +173,7 @@ impl Report for ResultReport {
         }
         let first = self.reasons.first().map(|reason| format!(": {}: {}", reason.r#where, reason.what));
         let text = format!("the verifier says {}{}", self.status, first.unwrap_or_default());
-        Some(Failure::new(self.exit, printable(&text)))
+        Some(Failure::new(self.exit, text))
     }
 }
 
@@ -185,7 +181,7 @@ pub(crate) fn run(command: Command, context: &Context, format: Format) -> Result
     match command {
         Command::Verify(args) => output::print(&verify_result(&args, context)?, format),
         Command::Show { file } => {
-            let claims = unverified(&read(&file)?)?;
+            let claims = unverified(&read(&file)?).map_err(|error| Failure::from(error).about(&file))?;
             output::print(&ResultReport::new(&claims, false, Exit::Done), format)
         }
     }
@@ -206,7 +202,8 @@ fn verify_result(args: &VerifyArgs, context: &Context) -> Result<ResultReport, F
         policy: args.policy_digest.as_ref(),
     };
     let now = args.at.unwrap_or_else(|| context.now());
-    let result = verify(&read(&args.file)?, &key, &expected, now)?;
+    let result = verify(&read(&args.file)?, &key, &expected, now)
+        .map_err(|error| Failure::from(error).about(&args.file))?;
     let exit = match result.status() {
         Tier::Affirming => Exit::Done,
         Tier::Warning if !args.affirming => Exit::Done,

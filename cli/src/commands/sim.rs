@@ -32,8 +32,10 @@ pub(crate) enum Command {
         shell: bool,
     },
     /// Stop the simulated TPM; what is in it stays
+    #[command(after_help = "Example:\n  hallmark sim stop")]
     Stop,
     /// Tell whether the simulated TPM runs, and where
+    #[command(after_help = "Example:\n  hallmark sim status")]
     Status,
     /// Power-cycle the TPM and extend its PCRs by a recorded boot, so that quotes match a real log
     #[command(
@@ -48,6 +50,7 @@ pub(crate) enum Command {
         ima: Option<PathBuf>,
     },
     /// Extend a PCR by the digest of a text, as an attacker or an unknown boot loader would
+    #[command(after_help = "Example:\n  hallmark sim extend 4 --text 'an unknown boot loader'")]
     Extend {
         /// The PCR, 0 to 23
         #[arg(value_name = "INDEX", value_parser = clap::value_parser!(u8).range(0..24))]

@@ -31,6 +31,7 @@ pub(crate) enum Command {
     /// Verify a package: signature, target, time, every byte
     Verify(VerifyArgs),
     /// Show what a package says of itself, unverified
+    #[command(after_help = "Example:\n  hallmark update inspect gateway-1.hmk")]
     Inspect {
         /// The package
         package: PathBuf,
@@ -103,6 +104,7 @@ pub(crate) struct InstallArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hallmark update status --format json")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     trust: TrustArgs,

@@ -8,6 +8,7 @@
 //! DIR/intermediate.key   its key, mode 0600
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -182,6 +183,14 @@ pub fn init(
     staging.write("intermediate.pem", 0o644, intermediate_pem.as_bytes())?;
     staging.write("ca.json", 0o644, format!("{json}\n").as_bytes())?;
     staging.publish(dir)
+}
+
+/// Whether `path` is one of the files of an authority's folder, by its name and its neighbours.
+#[must_use]
+pub fn is_part(path: &Path) -> bool {
+    const NAMES: [&str; 5] = ["ca.json", "root.pem", "root.key", "intermediate.pem", "intermediate.key"];
+    NAMES.iter().any(|name| path.file_name() == Some(OsStr::new(name)))
+        && path.with_file_name("ca.json").exists()
 }
 
 /// Loads the authority in `dir` for issuing. `root.key` is neither needed nor read.

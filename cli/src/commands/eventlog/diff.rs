@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::inputs::{LogFiles, OtherLogs, bank};
 use crate::failure::Failure;
-use crate::output::{BOLD, DIM, Page, Report};
+use crate::output::{BOLD, Page, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -72,7 +72,7 @@ impl Report for DiffReport {
         for change in changes {
             let pcrs: Vec<_> = change.pcrs.iter().map(ToString::to_string).collect();
             for what in &change.what {
-                page.styled(BOLD, format_args!("{what}  {DIM}(PCR {}){DIM:#}", pcrs.join(", ")))?;
+                page.styled(BOLD, format_args!("{what}  (PCR {})", pcrs.join(", ")))?;
             }
             for (mark, events) in [('-', &change.before), ('+', &change.after)] {
                 events.iter().try_for_each(|event| line(page, mark, event))?;

@@ -79,7 +79,7 @@ impl Report for ExplainReport {
         page.line(format_args!("start  {}  {start_reason}", start.to_hex()))?;
         for step in steps {
             page.line(format_args!("#{:<4} {}  [{}; {}]", step.event, step.says, step.binding, step.source))?;
-            page.line(format_args!("       {DIM}extend {}{DIM:#}", step.digest.to_hex()))?;
+            page.styled(DIM, format_args!("       extend {}", step.digest.to_hex()))?;
             page.line(format_args!("     = {}", step.value.to_hex()))?;
         }
         page.line(format_args!("end    {}", value.to_hex()))?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attest::HashAlgorithm;
 use attest::cel;
-use attest::eventlog::{BootLogs, EventLog, FinalEvents};
+use attest::eventlog::{BootLogs, FinalEvents};
 
 use crate::commands::logs::MAX_EVENT_LOG;
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ impl LogFiles {
             Failure::refused(Some(threat), format!("{}: {error}", path.display()))
         };
         let (path, bytes) = &self.firmware;
-        let firmware = EventLog::parse(bytes).map_err(|error| refused(path, error.threat(), &error))?;
+        let firmware = super::parse(bytes, path)?;
         let mut logs = BootLogs::new(Some(firmware));
         if let Some((path, bytes)) = &self.final_events {
             let last = FinalEvents::parse(&firmware, bytes)

@@ -20,7 +20,7 @@ use tpm::{EndorsementKey, IdentityKey, Key, KeyTemplate, Tpm, TpmError};
 pub(crate) use report::ProvisionReport;
 use report::{model, report, torn_text};
 
-use crate::commands::logs::LogArgs;
+use crate::commands::logs::BootLogArgs;
 use crate::context::Context;
 use crate::device::{Device, Store};
 use crate::failure::Failure;
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long)]
     require_fit: bool,
     #[command(flatten)]
-    logs: LogArgs,
+    logs: BootLogArgs,
 }
 
 /// Key templates by their usual names.
@@ -93,6 +93,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ProvisionReport, Fai
     let device_id =
         DeviceId::new(&args.device_id).map_err(|error| Failure::usage(format!("--device-id: {error}")))?;
     let authority = ca::store::load(&args.ca)?;
+    args.logs.check_named()?;
     let roots = read_roots(&args.ek_root)?;
     let intermediates = read_certificates(&args.ek_intermediate)?;
     let tpm = context.tpm()?;

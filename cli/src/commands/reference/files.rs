@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use attest::reference::FileIndex;
 
-use super::{OutArgs, ReferenceReport, read_values, write_file_set};
+use super::{OutArgs, ReferenceReport, read_values};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -24,13 +24,13 @@ pub(crate) struct PackArgs {
 
 pub(super) fn run(args: &PackArgs) -> Result<ReferenceReport, Failure> {
     let mut values = read_values(&args.file)?;
+    args.out.check(Some(&args.file_set), [args.file.as_path()])?;
     if values.files.is_empty() {
         return Err(Failure::usage(format!("{}: has no files to move", args.file.display())));
     }
     let builder = FileIndex::builder(&values.files)
         .map_err(|error| Failure::failed(format!("{}: {error}", args.file.display())))?;
-    values.file_sets.push(write_file_set(&builder, &args.file_set)?);
     values.files.clear();
     values.version = 2;
-    args.out.write_values(&values)
+    args.out.write_with_files(&mut values, &builder, &args.file_set)
 }

@@ -12,7 +12,7 @@ use attest::digest::Digest;
 use attest::reference::{FileKey, FileSetBuilder, ReferenceValues, add_sums};
 use ring::digest::{Context as Hash, SHA256};
 
-use super::{OutArgs, ReferenceReport, ReleaseArgs, read_values, write_file_set};
+use super::{OutArgs, ReferenceReport, ReleaseArgs, read_values};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
@@ -51,6 +51,8 @@ pub(crate) struct ImportArgs {
 
 pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceReport, Failure> {
     let golden = args.release.golden(context)?;
+    let lists = args.sha256sums.iter().chain(&args.base).map(PathBuf::as_path);
+    args.out.check(Some(&args.file_set), lists)?;
     let mut builder = FileSetBuilder::new();
     let mut notes = Vec::new();
     if let Some(root) = &args.dpkg_root {
@@ -98,8 +100,8 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceRepor
         }
     }
     notes.push(format!("{} files in {}", builder.len(), args.file_set.display()));
-    values.file_sets.push(write_file_set(&builder, &args.file_set)?);
-    Ok(args.out.write_values(&values)?.with_notes(notes))
+    let report = args.out.write_with_files(&mut values, &builder, &args.file_set)?;
+    Ok(report.with_notes(notes))
 }
 
 /// Adds the files that dpkg's lists name; their MD5 sums are not believed. Returns how many are not there.

@@ -21,13 +21,18 @@ pub(crate) struct MergeArgs {
 }
 
 pub(super) fn run(args: &MergeArgs) -> Result<SetReport, Failure> {
+    args.out.check(None, args.documents.iter().map(PathBuf::as_path))?;
     let mut documents = Vec::new();
     for path in &args.documents {
         let bytes = files::read(path, MAX_REFERENCE)?;
-        documents.push(match dsse::unverified_payload(&bytes) {
+        let document = match dsse::unverified_payload(&bytes) {
             Ok(payload) => (payload, dsse::unverified_key_id(&bytes)?),
             Err(_) => (bytes, None),
-        });
+        };
+        // Which of them it is that can't be merged.
+        ReferenceSet::merge([(document.0.as_slice(), None)])
+            .map_err(|error| Failure::from(error).about(path))?;
+        documents.push(document);
     }
     let set = ReferenceSet::merge(documents.iter().map(|(bytes, key)| (bytes.as_slice(), key.clone())))?;
     args.out.write(&set.to_json()?, SET_TYPE)?;

@@ -14,7 +14,7 @@ use attest::HashAlgorithm;
 use attest::challenge::Nonce;
 use attest::dsse;
 use attest::reference::{
-    FileSetName, Golden, PAYLOAD_TYPE, ReferenceSet, ReferenceValues, SET_TYPE, Withdrawal,
+    FileSet, FileSetBuilder, Golden, PAYLOAD_TYPE, ReferenceSet, ReferenceValues, SET_TYPE, Withdrawal,
 };
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ pub(crate) enum Command {
         out: PathBuf,
     },
     /// Show reference values, a set of them or a withdrawal, signed or not
+    #[command(after_help = "Example:\n  hallmark reference show golden.json")]
     Show {
         /// The file
         file: PathBuf,
@@ -93,6 +94,13 @@ impl ReleaseArgs {
         if self.expires.is_some_and(|expires| expires <= context.now()) {
             return Err(Failure::usage("--expires: that time has passed; no policy would take the values"));
         }
+        if let (Some(starts), Some(expires)) = (self.starts, self.expires)
+            && expires <= starts
+        {
+            return Err(Failure::usage(format!(
+                "--expires: {expires} is not after --starts {starts}; the values would never count"
+            )));
+        }
         Ok(Golden {
             product: self.product.clone(),
             release: self.release.clone(),
@@ -116,16 +124,47 @@ pub(crate) struct OutArgs {
 }
 
 impl OutArgs {
+    /// Looks whether the result may be written where it is to go, and whether its key may be used, before anything is done.
+    fn check<'p>(
+        &'p self,
+        file_set: Option<&'p Path>,
+        inputs: impl IntoIterator<Item = &'p Path>,
+    ) -> Result<(), Failure> {
+        if let Some(key) = &self.key {
+            read_private_pem(key)?;
+        }
+        let outputs = std::iter::once(self.out.as_path()).chain(file_set);
+        disk::check_outputs(outputs, inputs.into_iter().chain(self.key.as_deref()))
+    }
+
     fn write(&self, json: &[u8], kind: &str) -> Result<(), Failure> {
-        let bytes = match &self.key {
-            Some(key) => dsse::sign(json, kind, &read_private_pem(key)?, &SystemRandom::new())?,
-            None => json.to_vec(),
-        };
-        disk::write(&self.out, &bytes, Privacy::Public)
+        disk::write(&self.out, &self.signed(json, kind)?, Privacy::Public)
+    }
+
+    fn signed(&self, json: &[u8], kind: &str) -> Result<Vec<u8>, Failure> {
+        let Some(key) = &self.key else { return Ok(json.to_vec()) };
+        let signed = dsse::sign(json, kind, &read_private_pem(key)?, &SystemRandom::new());
+        signed.map_err(|error| Failure::from(error).about(key))
     }
 
     fn write_values(&self, values: &ReferenceValues) -> Result<ReferenceReport, Failure> {
         self.write(&values.to_json()?, PAYLOAD_TYPE)?;
+        Ok(ReferenceReport::new(&self.out, values, self.key.is_some()))
+    }
+
+    /// Moves files into a set of their own. What names the set is signed before the set is written, so that a key that can't
+    /// sign leaves nothing behind.
+    fn write_with_files(
+        &self,
+        values: &mut ReferenceValues,
+        files: &FileSetBuilder,
+        file_set: &Path,
+    ) -> Result<ReferenceReport, Failure> {
+        let bytes = files.finish()?;
+        values.file_sets.push(FileSet::open(bytes.as_slice())?.name());
+        let document = self.signed(&values.to_json()?, PAYLOAD_TYPE)?;
+        disk::write(file_set, &bytes, Privacy::Public)?;
+        disk::write(&self.out, &document, Privacy::Public)?;
         Ok(ReferenceReport::new(&self.out, values, self.key.is_some()))
     }
 }
@@ -188,6 +227,7 @@ fn sign(file: &Path, out: OutArgs, format: Format) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("{}: is signed already", file.display())));
     }
     let document = Document::parse(&json, file)?;
+    out.check(None, [file])?;
     out.write(&json, document.kind())?;
     document.print(&out.out, true, format)
 }
@@ -210,14 +250,6 @@ fn read_document(file: &Path) -> Result<(Vec<u8>, bool), Failure> {
 fn read_values(file: &Path) -> Result<ReferenceValues, Failure> {
     let (bytes, _) = read_document(file)?;
     ReferenceValues::parse(&bytes).map_err(|error| Failure::from(error).about(file))
-}
-
-/// Writes a file set and returns its name.
-fn write_file_set(builder: &attest::reference::FileSetBuilder, path: &Path) -> Result<FileSetName, Failure> {
-    let bytes = builder.finish()?;
-    let name = attest::reference::FileSet::open(bytes.as_slice())?.name();
-    disk::write(path, &bytes, Privacy::Public)?;
-    Ok(name)
 }
 
 fn bank(name: &str) -> Result<HashAlgorithm, Failure> {

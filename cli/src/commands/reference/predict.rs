@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attest::reference::predict::{Boot, Payload, SecureBootKeys, predict};
+use attest::reference::predict::{Boot, Payload, PredictError, SecureBootKeys, predict};
 
 use super::{OutArgs, ReferenceReport, ReleaseArgs, read_values};
 use crate::context::Context;
@@ -56,6 +56,18 @@ pub(crate) struct PredictArgs {
     base: Option<PathBuf>,
 }
 
+impl PredictArgs {
+    /// Every file that is read.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let keys = [&self.pk, &self.kek, &self.db, &self.dbx].into_iter().flatten();
+        [&self.uki, &self.kernel, &self.initrd, &self.base]
+            .into_iter()
+            .flatten()
+            .chain(&self.boot_loader)
+            .chain(keys)
+    }
+}
+
 /// The files, read.
 struct Files {
     payload: Vec<u8>,
@@ -67,6 +79,7 @@ struct Files {
 
 pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<ReferenceReport, Failure> {
     let golden = args.release.golden(context)?;
+    args.out.check(None, args.files().map(PathBuf::as_path))?;
     let base = args.base.as_deref().map(read_values).transpose()?;
     if let Some(base) = base.as_ref().filter(|base| base.bank != golden.bank) {
         return Err(Failure::usage(format!("--base: its bank is {}, expected {}", base.bank, golden.bank)));
@@ -79,7 +92,10 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<ReferenceRepo
         payload: payload(args, &files),
         keys: files.keys.as_ref().map(|[pk, kek, db, dbx]| SecureBootKeys { pk, kek, db, dbx }),
     };
-    let predicted = predict(&boot, golden.bank)?;
+    let predicted = predict(&boot, golden.bank).map_err(|error| match (&error, &args.uki) {
+        (PredictError::Pe(_), Some(uki)) => Failure::from(error).about(uki),
+        _ => Failure::from(error),
+    })?;
     let notes = predicted.notes().to_vec();
     let values = predicted.into_values(golden, base.as_ref());
     Ok(args.out.write_values(&values)?.with_notes(notes))

@@ -26,6 +26,7 @@ pub(crate) struct RecordArgs {
 
 pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceReport, Failure> {
     let golden = args.release.golden(context)?;
+    args.out.check(None, args.logs.named())?;
     let pcrs: Vec<_> = PcrIndex::all().filter(|pcr| !pcr.is_resettable()).collect();
     let nonce = random_nonce()?;
     let evidence = collect(context, &nonce, Banks::StrongAnd(golden.bank), &pcrs, &args.logs)?.evidence;

@@ -33,6 +33,7 @@ pub(super) fn run(args: &WithdrawArgs, context: &Context) -> Result<WithdrawalRe
     {
         printable(option, text)?;
     }
+    args.out.check(None, [])?;
     let withdrawal = Withdrawal {
         version: 1,
         product: args.product.clone(),
