@@ -47,7 +47,7 @@ pub struct PcrClaim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImaClaims {
-    /// Entries that the quote covers.
+    /// Entries that the quote covers, those of earlier parts of the list included.
     pub attested: usize,
     /// Entries after those: measured since, not yet attested (threat i02).
     pub not_yet_attested: usize,

@@ -18,8 +18,23 @@ use crate::quote::VerifiedQuote;
 use crate::reference::{FileKey, Knowledge, path_text};
 use rules::RuleVerdict;
 
-/// Hashes for which other contents with the same digest can be made (threat i14).
-const WEAK: [&str; 5] = ["md4", "md5", "sha1", "rmd128", "tgr128"];
+/// Hashes for which nobody can make other contents with the same digest; all others are weak, 160 bits included (threat i14).
+const STRONG: [&str; 14] = [
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha3-256",
+    "sha3-384",
+    "sha3-512",
+    "sha224",
+    "sha3-224",
+    "sm3",
+    "sm3-256",
+    "streebog256",
+    "streebog512",
+    "blake2b-512",
+    "wp512",
+];
 
 /// How many files a report names; the rest is counted.
 const NAMED_FILES: usize = 10;
@@ -50,7 +65,10 @@ pub(super) fn judge(
         return;
     };
     match measured(policy, rules, quote, list, &part, outcome) {
-        Ok(files) => judge_files(rules, compiled, releases, &files, policy, outcome),
+        Ok(files) => {
+            judge_files(rules, compiled, releases, &files, policy, outcome);
+            count_earlier_parts(&part, outcome);
+        }
         Err(error) => outcome.reasons.push(Reason {
             id: error.threat(),
             what: error.to_string().trim_start_matches("IMA list: ").to_owned(),
@@ -107,6 +125,16 @@ impl Part<'_> {
         let Some(start) = self.start else { return list.measured(quote, options) };
         let state = ImaState::carries_on(self.state, self.attesting, start)?;
         measure_rest(&list, options, state, |bank, pcr| quote.value(bank, pcr).copied())
+    }
+}
+
+/// The quote covers the earlier parts as well: a rule that counts violations sees those of all parts (threat i05).
+fn count_earlier_parts(part: &Part<'_>, outcome: &mut Outcome) {
+    let earlier = part.start.and(part.state);
+    if let (Some(earlier), Some(claims)) = (earlier, outcome.claims.ima.as_mut()) {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        claims.attested = claims.attested.saturating_add(count(earlier.entries));
+        claims.violations = claims.violations.saturating_add(count(earlier.violations));
     }
 }
 
@@ -199,7 +227,7 @@ impl Tally {
             RuleVerdict::Excluded => self.excluded = self.excluded.saturating_add(1),
             RuleVerdict::Allowed | RuleVerdict::Signed => {
                 self.signed = self.signed.saturating_add(usize::from(verdict == RuleVerdict::Signed));
-                if WEAK.contains(&key_of.algorithm_name()) {
+                if !STRONG.contains(&key_of.algorithm_name()) {
                     self.weak = self.weak.saturating_add(1);
                     if self.weak <= NAMED_FILES {
                         report(rules.weak_digests, weak_file(entry), outcome);

@@ -64,6 +64,10 @@ where
         return Err(uncovered(list, options, start, &walk));
     };
     let first = list.entries().next().ok_or_else(missing_aggregate)??;
+    // The order of entries of two PCRs is not authenticated: a file of another one could be put first (threat i04).
+    if first.pcr() != options.pcr {
+        return Err(ImaError::BootAggregateMissing { found: format!("an entry of PCR {}", first.pcr()) });
+    }
     let boot_aggregate = boot_aggregate::check(&first, &quoted)?;
     Ok(MeasuredFiles {
         covered: list.prefix(covered.end),

@@ -27,6 +27,7 @@
 
 mod ascii;
 mod boot_aggregate;
+mod cut;
 mod entry;
 mod error;
 mod file_digest;
@@ -42,6 +43,7 @@ mod template;
 mod tests;
 
 pub use ascii::ascii_to_binary;
+pub use cut::{CutError, ListPosition};
 pub use entry::Entry;
 pub use error::{EntryError, ImaError};
 pub(crate) use file_digest::digest_len;

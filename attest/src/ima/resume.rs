@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::cut::ListPosition;
 use super::measured::{ImaOptions, MeasuredFiles};
 use crate::digest::Digest;
 use crate::evidence::ImaStart;
@@ -189,6 +190,12 @@ impl ImaState {
             }
         }
         Ok(kept)
+    }
+
+    /// Where the next part starts.
+    #[must_use]
+    pub const fn position(&self) -> ListPosition {
+        ListPosition { offset: self.offset, entries: self.entries }
     }
 
     /// The value that a PCR had, in the bank of `options`.

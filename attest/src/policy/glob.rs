@@ -64,7 +64,8 @@ impl PathGlob {
         self.prefix == b"/" && self.rest == [Token::Across]
     }
 
-    /// Whether the whole path matches.
+    /// Whether the whole path matches. One that is not plain (with `//`, `.` or `..` in it) matches only where it is written
+    /// out: who resolves it ends elsewhere than a star says (threat i06).
     ///
     /// All positions of the pattern that fit so far are followed at once, so that a path has no way to make it slow.
     #[must_use]
@@ -89,7 +90,7 @@ impl PathGlob {
                 return false;
             }
         }
-        at & (1 << self.rest.len()) != 0
+        at & (1 << self.rest.len()) != 0 && (self.rest.is_empty() || is_plain(path))
     }
 
     /// A star may stand for nothing: who is at one is behind it, too.
@@ -101,6 +102,13 @@ impl PathGlob {
         }
         at
     }
+}
+
+/// Whether the path has no empty component but one at its end, and none that is `.` or `..`.
+fn is_plain(path: &[u8]) -> bool {
+    let inner = path.strip_prefix(b"/").unwrap_or(path);
+    let inner = inner.strip_suffix(b"/").unwrap_or(inner);
+    inner.is_empty() || inner.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 fn tokens(text: &str) -> Option<Vec<Token>> {
@@ -155,7 +163,7 @@ mod tests {
             ),
             ("/var/log/**", &["/var/log/a/b", "/var/log/"], &["/var/log", "/var/logx/a"]),
             ("/opt/*/bin/*", &["/opt/a/bin/b"], &["/opt/a/b/bin/c", "/opt/a/bin/b/c", "/opt/bin/b"]),
-            ("/**/cache", &["/a/b/cache", "//cache"], &["/cache", "/a/cache/b", "/a/xcache/"]),
+            ("/**/cache", &["/a/b/cache"], &["/cache", "//cache", "/a/cache/b", "/a/xcache/"]),
             ("/a*b*c", &["/abc", "/axxbyyc", "/abbcc"], &["/abcd", "/ab/c", "/ac"]),
             ("/bin/sh", &["/bin/sh"], &["/bin/sh ", "/bin/sh\n", "/bin/s", "/usr/bin/sh"]),
             ("/a\\x0ab\\x2a", &["/a\nb*"], &["/a\nbc"]),
@@ -169,8 +177,17 @@ mod tests {
     fn i06_dots_line_feeds_and_other_bytes_are_bytes() {
         assert!(matches("/tmp/*", b"/tmp/\xFF\n .."));
         assert!(!matches("/tmp/*", b"/tmp/../etc/shadow"));
-        // A path with .. is the kernel's own; nobody resolves it here, and ** says that it takes all.
-        assert!(matches("/tmp/**", b"/tmp/../etc/shadow"));
+    }
+
+    #[test]
+    fn i06_a_star_takes_no_path_that_leads_elsewhere() {
+        for path in ["/tmp/../etc/shadow", "/tmp/a/..", "/tmp//a", "/tmp/./a", "/tmp/.", "/tmp//"] {
+            assert!(!matches("/tmp/**", path.as_bytes()), "{path}");
+            assert!(matches(path, path.as_bytes()), "{path}");
+        }
+        for path in ["/tmp/..a/b...", "/tmp/a/", "/tmp/"] {
+            assert!(matches("/tmp/**", path.as_bytes()), "{path}");
+        }
     }
 
     #[test]

@@ -238,3 +238,36 @@ fn v08_rules_without_sense_do_not_parse() {
         assert!(error.to_string().contains("ima."), "{ima}: {error}");
     }
 }
+
+#[test]
+fn i14_hashes_of_160_bits_and_less_are_weak_whatever_their_name() {
+    for (name, len) in [("rmd160", 20), ("tgr160", 20), ("tgr192", 24), ("md4", 16), ("rmd256", 32)] {
+        assert!(crate::ima::digest_len(name) == Some(len) && !STRONG.contains(&name), "{name}");
+    }
+    // A misspelt name would make a strong hash weak.
+    assert!(STRONG.iter().all(|name| crate::ima::digest_len(name).is_some()));
+}
+
+#[test]
+fn i07_no_renamed_template_makes_an_unverified_signature_count() {
+    let rules = rules("keyrings = { v = [\"a\"] }\n[[rules]]\npaths = [\"/**\"]\nsigned_by = [\"v\"]\n");
+    let set = ImaRuleSet::compile(&rules, vec![keyring("v")]).unwrap();
+    let signed = &recorded_signed()[0];
+    let list = ImaList::new(signed);
+    let original = list.entries().next().unwrap().unwrap();
+    let mut signature = original.signature().unwrap().to_vec();
+    let (digest, path) = (original.file_digest().digest().unwrap(), original.path());
+    // The right signature in a field that is not verified, and the same bytes as a portable EVM signature.
+    for field in ["evmsig", "modsig", "xattrvalues", "buf"] {
+        let bytes = entry(&format!("d-ng|n-ng|{field}"), &digest, path, &signature);
+        assert_ne!(verdict(&set, &bytes), RuleVerdict::Signed, "{field}");
+        assert_ne!(verdict(&set, &bytes), RuleVerdict::Allowed, "{field}");
+    }
+    assert_eq!(verdict(&set, &entry("d-ng|n-ng|sig", &digest, path, &signature)), RuleVerdict::Signed);
+    signature[0] = 5;
+    let portable = verdict(&set, &entry("ima-sig", &digest, path, &signature));
+    assert!(
+        matches!(portable, RuleVerdict::BadSignature(ImaSignatureError::NotVerified { .. })),
+        "{portable:?}"
+    );
+}

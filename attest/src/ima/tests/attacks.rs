@@ -231,3 +231,30 @@ fn i17_a_big_endian_list_is_detected_and_replays() {
         assert_eq!(entry.check_template_hash().unwrap(), SHA1.digest(&fields));
     }
 }
+
+#[test]
+fn i06_no_template_name_turns_a_chosen_buffer_into_a_path() {
+    let command_line = b"/var/log/x\0";
+    let digest = d_ng("sha256", SHA256.digest(command_line).as_bytes());
+    for template in ["d-ng|xattrnames|n-ng", "xattrnames|d-ng|n-ng", "n-ng|d-ng"] {
+        let bytes = list(&[entry(10, template, &[&digest, &name(b"kexec-cmdline"), command_line])]);
+        let quoted = Quoted::after(&list(&[]), &[SHA256.into()]);
+        let (number, _, error) = refused_entry(quoted.measure_sha256(&bytes).unwrap_err());
+        assert!(
+            number == 2 && matches!(error, crate::ima::EntryError::Template { .. }),
+            "{template}: {error}"
+        );
+    }
+}
+
+#[test]
+fn i04_an_aggregate_of_another_pcr_is_none() {
+    let first = split(&list(&[])).remove(0);
+    let digest = ImaList::new(&first).entries().next().unwrap().unwrap().file_digest().bytes().to_vec();
+    let foreign = entry(11, "ima-sig", &[&d_ng("sha256", &digest), &name(b"boot_aggregate"), b""]);
+    let bytes = [foreign, list(&[file(b"/bin/a")])].concat();
+    let quoted = Quoted::after(&bytes, &[SHA256.into()]);
+    let options = ImaOptions { other_pcrs: vec![pcr(11)], ..ImaOptions::new(SHA256) };
+    let error = quoted.measure(&bytes, &options).unwrap_err();
+    assert!(matches!(error, ImaError::BootAggregateMissing { .. }), "{error}");
+}

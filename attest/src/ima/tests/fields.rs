@@ -216,11 +216,11 @@ fn every_template_gives_its_fields() {
     let bytes = entry(10, "evm-sig", &evm);
     let fields: Vec<&[u8]> = only(&bytes).unwrap().fields().map(|(_, bytes)| bytes).collect();
     assert_eq!(fields, evm);
-    let custom = entry(10, "n-ng|sig|d-ng", &[&path, b"s", &digest]);
+    let custom = entry(10, "d-ng|n-ng|sig", &[&digest, &path, b"s"]);
     let custom = only(&custom).unwrap();
     assert_eq!(
         (custom.path(), custom.signature(), custom.template()),
-        (b"/a".as_slice(), Some(b"s".as_slice()), "n-ng|sig|d-ng")
+        (b"/a".as_slice(), Some(b"s".as_slice()), "d-ng|n-ng|sig")
     );
     let old = legacy(&[1; 20], b"/a");
     let fields: Vec<_> = only(&old).unwrap().fields().collect();

@@ -163,3 +163,37 @@ fn i08_a_part_that_starts_within_an_entry_is_refused() {
         assert!(["i01", "i08", "i03", "i09"].contains(&error.threat()), "{error}");
     }
 }
+
+#[test]
+fn i11_a_list_is_cut_where_the_verifier_stopped_and_nowhere_else() {
+    use crate::ima::{CutError, ListPosition};
+    let (whole, state, quoted) = parts();
+    let cut = |bytes: &[u8], offset, entries| {
+        ImaList::new(bytes)
+            .cut(ListPosition { offset, entries }, &[SHA256])
+            .map(|(start, rest)| (start, rest.to_vec()))
+    };
+    let (begin, part) = cut(&whole, state.offset, state.entries).unwrap();
+    assert_eq!(begin, start(&state));
+    ImaState::carries_on(Some(&state), attesting(&policy()), &begin).unwrap();
+    assert_eq!(rest(&part, &state, &quoted).unwrap().attested(), 2);
+    assert_eq!(state.position().to_string().parse::<ListPosition>(), Ok(state.position()));
+
+    let length = u64::try_from(whole.len()).unwrap();
+    let shorter = cut(&whole, length + 1, 5).unwrap_err();
+    assert!(
+        matches!(shorter, CutError::Shorter { .. }) && shorter.to_string().ends_with("send the whole list")
+    );
+    for (offset, entries) in [(state.offset + 1, 3), (state.offset, 2), (state.offset, 4), (length, 6)] {
+        let elsewhere = cut(&whole, offset, entries).unwrap_err();
+        assert!(matches!(elsewhere, CutError::Elsewhere { .. }), "{elsewhere}");
+    }
+    // Another list of the same length: its own values go with it, and the verifier refuses them.
+    let other = [list(&[file(b"/bin/z"), violation(b"/v")]), file(b"/bin/b"), file(b"/bin/c")].concat();
+    let (begin, _) = cut(&other, state.offset, state.entries).unwrap();
+    let refused = ImaState::carries_on(Some(&state), attesting(&policy()), &begin).unwrap_err();
+    assert!(matches!(refused, ResumeError::Value { .. }), "{refused}");
+    for text in ["", "1", ":", "1:", "+1:2", "1:2:3", "-1:0", "0x1:1"] {
+        assert!(text.parse::<ListPosition>().is_err(), "{text}");
+    }
+}
