@@ -25,7 +25,7 @@ pub(super) fn judge(
     if let Some(reason) = command_line::judge(&rules.command_line, judged, facts) {
         outcome.reasons.push(reason);
     }
-    judge_firmware(rules, facts, outcome);
+    judge_firmware(rules, judged, facts, outcome);
     judge_option_roms(rules, facts, outcome);
     judge_exit(rules, facts, outcome);
     judge_placement(policy, judged, facts, outcome);
@@ -101,7 +101,7 @@ pub(super) fn react(tolerance: Tolerance, reason: Reason, outcome: &mut Outcome)
     }
 }
 
-fn judge_firmware(rules: &BootRules, facts: &Facts<'_>, outcome: &mut Outcome) {
+fn judge_firmware(rules: &BootRules, judged: &[PcrIndex], facts: &Facts<'_>, outcome: &mut Outcome) {
     let version = facts.firmware_version().text();
     let known = version.as_ref().is_some_and(|version| rules.firmware_versions.contains(version));
     if !rules.firmware_versions.is_empty() && !known {
@@ -132,8 +132,11 @@ fn judge_firmware(rules: &BootRules, facts: &Facts<'_>, outcome: &mut Outcome) {
             Some(Some(event)) => {
                 react(tolerance, reason(what, format!("event {}", event.event)), outcome);
             }
-            // A policy that refuses it by name must not take what is not proven for a "no".
-            None if tolerance == Tolerance::Refuse && id != "debugger" => {
+            // A policy that refuses it by name, or by default and judges PCR 7, must not take what is not proven for a
+            // "no": a tolerated PCR 7 whose log is broken would hide it.
+            None if tolerance == Tolerance::Refuse
+                && (id != "debugger" || judged.contains(&PcrIndex::SECURE_BOOT)) =>
+            {
                 outcome
                     .reasons
                     .push(reason("PCR 7 does not match the log, so that nobody knows it", String::new()));

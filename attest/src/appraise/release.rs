@@ -1,5 +1,7 @@
 //! Which release a device booted: the references against its PCRs and their events.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::appraisal::{Outcome, Reason};
@@ -67,9 +69,36 @@ pub(super) struct Judged<'j, 'a> {
     pub(super) tolerated: &'j [PcrIndex],
     pub(super) quote: &'j VerifiedQuote,
     pub(super) boot: Option<&'j MeasuredBoot<'a>>,
+    pub(super) measured: &'j Measurements,
 }
 
-impl Judged<'_, '_> {
+/// What was measured into the judged PCRs that the logs explain. It is read once, so that a long log costs no more with
+/// many references.
+#[derive(Debug, Default)]
+pub(super) struct Measurements(BTreeMap<PcrIndex, Vec<Measured>>);
+
+impl Measurements {
+    pub(super) fn of(boot: Option<&MeasuredBoot<'_>>, bank: HashAlgorithm, pcrs: &[PcrIndex]) -> Self {
+        let measured = |pcr: &PcrIndex| Some((*pcr, Self::read(boot?, bank, *pcr)?));
+        Self(pcrs.iter().filter_map(measured).collect())
+    }
+
+    /// By all logs; `None` when they do not explain the PCR.
+    fn read(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Option<Vec<Measured>> {
+        let mut measured: Vec<_> = boot
+            .events_of(bank, pcr)?
+            .map(|event| Measured { digest: *event.digest(), role: Role::of(event.event()).to_string() })
+            .collect();
+        measured.extend(
+            boot.records_of(bank, pcr)?
+                .into_iter()
+                .map(|record| Measured { digest: *record.digest(), role: Role::System.to_string() }),
+        );
+        Some(measured)
+    }
+}
+
+impl<'j> Judged<'j, '_> {
     /// Whether a PCR is as the values say. PCRs that they do not have are not.
     pub(super) fn fits(&self, values: &ReferenceValues, pcr: PcrIndex) -> bool {
         if values.bank != self.bank {
@@ -77,7 +106,7 @@ impl Judged<'_, '_> {
         }
         if values.by_events.contains(&pcr) {
             let steps = Steps::of(self.bank, pcr);
-            return self.measured(pcr).is_some_and(|measured| same(values.events_of(pcr), &measured, &steps));
+            return self.measured(pcr).is_some_and(|measured| same(values.events_of(pcr), measured, &steps));
         }
         values.pcrs.get(&pcr).is_some_and(|value| Some(value) == self.quote.value(self.bank, pcr))
     }
@@ -91,18 +120,8 @@ impl Judged<'_, '_> {
     }
 
     /// What was measured into a PCR, by all logs; `None` when they do not explain it.
-    fn measured(&self, pcr: PcrIndex) -> Option<Vec<Measured>> {
-        let boot = self.boot?;
-        let mut measured: Vec<_> = boot
-            .events_of(self.bank, pcr)?
-            .map(|event| Measured { digest: *event.digest(), role: Role::of(event.event()).to_string() })
-            .collect();
-        measured.extend(
-            boot.records_of(self.bank, pcr)?
-                .into_iter()
-                .map(|record| Measured { digest: *record.digest(), role: Role::System.to_string() }),
-        );
-        Some(measured)
+    fn measured(&self, pcr: PcrIndex) -> Option<&'j [Measured]> {
+        self.measured.0.get(&pcr).map(Vec::as_slice)
     }
 }
 
@@ -209,7 +228,7 @@ fn tell_nearest(references: &[TrustedReference], judged: &Judged<'_, '_>, outcom
 fn difference(nearest: &ReferenceValues, judged: &Judged<'_, '_>, pcr: PcrIndex) -> Reason {
     let title = nearest.title();
     let words = judged.measured(pcr).filter(|_| nearest.events_of(pcr).next().is_some()).map(|measured| {
-        differences(nearest.events_of(pcr), &measured, &Steps::of(judged.bank, pcr)).join(", ")
+        differences(nearest.events_of(pcr), measured, &Steps::of(judged.bank, pcr)).join(", ")
     });
     let by_events = nearest.by_events.contains(&pcr);
     Reason {

@@ -1,5 +1,7 @@
 //! Secure boot against the policy: its state, what vouched for images, and what is revoked (threats e09, e10, e20).
 
+use std::collections::BTreeSet;
+
 use super::facts::react;
 use crate::appraisal::{Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
@@ -120,11 +122,12 @@ impl Judgement<'_, '_> {
             told("an image was loaded by an authority that is not in the measured db", found);
         }
         let Some(dbx) = self.facts.configuration().dbx else { return };
-        for authority in authorities().filter(|authority| forbids_authority(&dbx, authority)) {
+        let forbidden = Forbidden::of(&dbx);
+        for authority in authorities().filter(|authority| forbidden.has_authority(authority)) {
             let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
             told("an image was loaded by an authority that the measured dbx forbids", found);
         }
-        for digest in loaded(boot, self.facts).filter(|digest| forbids_image(&dbx, digest)) {
+        for digest in loaded(boot, self.facts).filter(|digest| forbidden.images.contains(digest)) {
             told("an image was loaded that the measured dbx forbids", digest.to_string());
         }
     }
@@ -148,8 +151,8 @@ impl Judgement<'_, '_> {
                 ..self.reason("e20", "dbx is older than the policy's minimum")
             });
         }
-        let known: std::collections::BTreeSet<_> = match dbx_contains.is_empty() {
-            true => std::collections::BTreeSet::new(),
+        let known: BTreeSet<_> = match dbx_contains.is_empty() {
+            true => BTreeSet::new(),
             false => dbx.signatures().filter_map(|signature| named(&signature)).collect(),
         };
         let mut missing = dbx_contains.iter().filter(|digest| !known.contains(digest));
@@ -213,18 +216,38 @@ fn loaded<'a>(boot: &MeasuredBoot<'a>, facts: &Facts<'a>) -> impl Iterator<Item 
     images.into_iter().chain(facts.option_roms().unwrap_or_default().to_vec())
 }
 
-fn forbids_image(dbx: &SignatureLists<'_>, digest: &Digest) -> bool {
-    dbx.signatures().any(|signature| signature.image_hash().as_ref() == Some(digest))
+/// What dbx forbids, in sets: a log has room for as many images and authorities as a dbx for entries, and for a
+/// certificate of megabytes, which must not be hashed for each of them (threat e06).
+struct Forbidden<'d> {
+    contents: BTreeSet<&'d [u8]>,
+    images: BTreeSet<Digest>,
+    /// Hashes of the signed parts of certificates, and their algorithms.
+    certificates: BTreeSet<Digest>,
+    algorithms: BTreeSet<HashAlgorithm>,
 }
 
-fn forbids_authority(dbx: &SignatureLists<'_>, authority: &MeasuredAuthority<'_>) -> bool {
-    let Some(authority) = authority.authority() else { return false };
-    let signed = match authority.entry {
-        AuthorityEntry::Certificate(certificate) => certificate.signed_part(),
-        AuthorityEntry::Hash(_) => None,
-    };
-    dbx.signatures().any(|signature| {
-        let revokes = |hash: Digest| signed.is_some_and(|signed| hash.algorithm().digest(signed) == hash);
-        signature.data().content() == authority.content() || signature.certificate_hash().is_some_and(revokes)
-    })
+impl<'d> Forbidden<'d> {
+    fn of(dbx: &SignatureLists<'d>) -> Self {
+        let certificates: BTreeSet<_> =
+            dbx.signatures().filter_map(|signature| signature.certificate_hash()).collect();
+        Self {
+            algorithms: certificates.iter().map(Digest::algorithm).collect(),
+            certificates,
+            contents: dbx.signatures().map(|signature| signature.data().content()).collect(),
+            images: dbx.signatures().filter_map(|signature| signature.image_hash()).collect(),
+        }
+    }
+
+    fn has_authority(&self, authority: &MeasuredAuthority<'_>) -> bool {
+        let Some(authority) = authority.authority() else { return false };
+        let signed = match authority.entry {
+            AuthorityEntry::Certificate(certificate) => certificate.signed_part(),
+            AuthorityEntry::Hash(_) => None,
+        };
+        self.contents.contains(authority.content())
+            || signed.is_some_and(|signed| {
+                let mut hashes = self.algorithms.iter().map(|algorithm| algorithm.digest(signed));
+                hashes.any(|hash| self.certificates.contains(&hash))
+            })
+    }
 }

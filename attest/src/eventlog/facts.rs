@@ -1,6 +1,6 @@
 //! What a measured boot proves, in one bank.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ pub struct Facts<'a> {
     faults: Vec<BootFault>,
     secure_boot: SecureBoot,
     configuration: SecureBootConfiguration<'a>,
+    /// The entries of db, to be looked up: a log can have as many authorities as a db has entries (threat e06).
+    db: Option<BTreeSet<&'a [u8]>>,
     authorities: Option<Vec<MeasuredAuthority<'a>>>,
     shim: ShimState<'a>,
     alarms: Option<Alarms>,
@@ -120,9 +122,9 @@ impl<'a> Facts<'a> {
     /// not known, or the authority is none, or does not claim to be out of db.
     #[must_use]
     pub fn is_in_db(&self, authority: &MeasuredAuthority<'_>) -> Option<bool> {
-        let db = self.configuration.db?;
-        let entry = authority.authority().filter(|_| authority.is_of_db())?.content();
-        Some(db.signatures().any(|signature| signature.data().content() == entry))
+        let db = self.db.as_ref()?;
+        let authority = authority.authority().filter(|_| authority.is_of_db())?;
+        Some(db.contains(authority.content()))
     }
 
     /// Shim's state.
@@ -333,6 +335,9 @@ impl<'a> Events<'a> {
             separators,
             faults,
             secure_boot,
+            db: configuration
+                .db
+                .map(|db| db.signatures().map(|signature| signature.data().content()).collect()),
             configuration,
             authorities: matches(7).then_some(self.authorities),
             shim: if matches(7) { self.shim.conclude() } else { ShimState::default() },

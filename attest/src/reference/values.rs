@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::expectation::Steps;
 use super::file_set::{FileSetError, FileSetName};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::dsse::DsseError;
@@ -160,8 +161,14 @@ impl ReferenceValues {
             return wrong(format!("PCR {pcr} has a value and is judged by its events, expected one of both"));
         }
         // Without an event every device that skips the measurement would match.
-        if let Some(pcr) = self.by_events.iter().find(|pcr| self.events_of(**pcr).next().is_none()) {
-            return wrong(format!("PCR {pcr} is judged by its events, of which there are none"));
+        let empty = |pcr: &PcrIndex| {
+            let steps = Steps::of(self.bank, *pcr);
+            self.events_of(*pcr).all(|event| steps.contains(&event.digest))
+        };
+        if let Some(pcr) = self.by_events.iter().find(|pcr| empty(pcr)) {
+            return wrong(format!(
+                "PCR {pcr} is judged by its events, of which there are none but separators and boot steps"
+            ));
         }
         if let (Some(starts), Some(expires)) = (self.starts, self.expires)
             && starts >= expires

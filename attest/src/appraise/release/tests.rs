@@ -80,7 +80,9 @@ fn ask(policy: &Policy, references: &[TrustedReference], now: i64) -> (Vec<Strin
     let log = file("eventlog.bin");
     let log = EventLog::parse(&log).unwrap();
     let boot = measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied());
+    let measured = Measurements::of(Some(&boot), HashAlgorithm::Sha256, &policy.quote.pcrs);
     let judged = Judged {
+        measured: &measured,
         bank: HashAlgorithm::Sha256,
         pcrs: &policy.quote.pcrs,
         tolerated: &policy.quote.tolerate,
@@ -193,4 +195,15 @@ fn a_withdrawn_release_is_refused_unless_the_policy_only_reports_it() {
     policy.boot.withdrawn_release = Reaction::Report;
     let (found, outcome) = ask(&policy, &references, 10);
     assert_eq!((found.len(), outcome.reasons.len(), outcome.notes.len()), (1, 0, 1));
+}
+
+#[test]
+fn e15_a_reference_whose_events_are_separators_alone_is_refused() {
+    let (_, golden) = recorded();
+    let mut values = by_events(&golden, &[4]);
+    for event in values.events.iter_mut().filter(|event| event.pcr.get() == 4) {
+        event.digest = values.bank.digest(&[0; 4]);
+    }
+    let error = ReferenceValues::parse(&values.to_json().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("none but separators"), "{error}");
 }

@@ -1,8 +1,9 @@
 //! The firmware: version, debugger, drivers from cards, hand-over, event types; and PCRs that are tolerated.
 
 use super::{BANK, agile, boot, claims, good, judge, reasons};
-use crate::eventlog::EventType as E;
 use crate::eventlog::builder::image_load;
+use crate::eventlog::{EventLog, EventType as E, measured_boot};
+use crate::pcr::PcrIndex;
 
 #[test]
 fn a_debugger_and_open_memory_are_known_by_their_digests() {
@@ -107,4 +108,21 @@ fn a_tolerated_pcr_is_told_and_does_not_refuse() {
     assert!(notes.iter().any(|note| note.contains("tolerated") && note.contains("[e08] PCR 0")), "{notes:?}");
     // Another PCR's faults are not.
     assert_eq!(judge("tolerate = [1]", "", &log).0, ["e08"]);
+}
+
+#[test]
+fn e11_a_tolerated_pcr_7_with_a_broken_log_hides_no_debugger() {
+    let log = good();
+    let parsed = EventLog::parse(&log.bytes).unwrap();
+    let values = parsed.replay();
+    let boot = measured_boot(&parsed, |bank, index| match index {
+        PcrIndex::SECURE_BOOT => Some(BANK.digest(b"with the debugger")).filter(|_| bank == BANK),
+        index => values.get(bank, index).copied().or((bank == BANK).then(|| index.start(bank))),
+    });
+    let ids = |rules: &str| -> Vec<&str> {
+        let outcome = super::judge_boot(&super::policy("tolerate = [7]", rules), &boot);
+        outcome.reasons.iter().map(|reason| reason.id).collect()
+    };
+    assert_eq!(ids(""), ["debugger"]);
+    assert_eq!(ids("debugger = \"report\""), Vec::<&str>::new());
 }
