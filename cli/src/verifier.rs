@@ -51,7 +51,7 @@ pub(crate) struct Trouble {
     /// Where in the file, when that is known.
     pub(crate) line: Option<usize>,
     pub(crate) message: String,
-    exit: Exit,
+    pub(crate) exit: Exit,
 }
 
 impl Trouble {

@@ -106,6 +106,10 @@ fn path_to(table: &DeTable<'_>, error: &toml::de::Error) -> Vec<Step> {
     let mut steps = Vec::new();
     let Some(span) = error.span() else { return steps };
     let whole_table = missing_field(error.message()).is_some();
+    // A field that the text itself lacks has the place of its start, where its first field may stand too.
+    if whole_table && span.is_empty() {
+        return steps;
+    }
     let holds = |outer: Range<usize>| contains(&outer, &span);
     let mut table = Some(table);
     while let Some(fields) = table.take() {

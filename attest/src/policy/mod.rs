@@ -252,6 +252,14 @@ references = ["golden.json"]
     }
 
     #[test]
+    fn a_fault_in_a_section_does_not_make_the_section_missing() {
+        let text = GOOD.trim_start().replace("[0, 7]", "[0, 99]");
+        let faults: Vec<_> =
+            Policy::parse(&text).unwrap_err().faults().iter().map(ToString::to_string).collect();
+        assert_eq!(faults, ["line 7: quote.pcrs: PCR 99 does not exist, expected 0 to 23"]);
+    }
+
+    #[test]
     fn a_missing_section_is_told_once() {
         let without_boot = GOOD.split("[boot]").next().unwrap();
         let error = Policy::parse(without_boot).unwrap_err();

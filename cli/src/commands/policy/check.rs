@@ -16,7 +16,7 @@ use crate::verifier::{PolicyFiles, Trouble};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hallmark policy check policy.toml\n\n\
-    Exit code 0 when the policy can be used, 3 when not. What is weak does not change the exit code.")]
+    Exit code 0 when the policy can be used, 3 when not, 1 when a file can't be read. What is weak does not change the exit code.")]
 pub(crate) struct Args {
     /// The policy (TOML); files that it names are relative to it
     #[arg(value_name = "FILE")]
@@ -40,6 +40,8 @@ pub(crate) struct CheckReport {
     demands: Vec<String>,
     /// Releases that the references describe.
     releases: Vec<String>,
+    #[serde(skip)]
+    exit: Exit,
 }
 
 /// One thing that is wrong or weak.
@@ -92,12 +94,21 @@ impl Report for CheckReport {
     }
 
     fn exit(&self) -> Exit {
-        if self.usable { Exit::Done } else { Exit::Refused }
+        self.exit
     }
 
     fn complaint(&self) -> Option<Failure> {
         let first = self.faults.first()?;
-        Some(Failure::refused(None, format!("{}: {}", first.place(), first.message)))
+        Some(Failure::new(self.exit, format!("{}: {}", first.place(), first.message)))
+    }
+}
+
+impl CheckReport {
+    /// Where nothing is wrong but that files can't be read, nothing was judged.
+    fn refuse(&mut self, troubles: &[Trouble]) {
+        self.faults = troubles.iter().map(FaultView::wrong).collect();
+        let unread = troubles.iter().all(|trouble| trouble.exit == Exit::Failed);
+        self.exit = if unread { Exit::Failed } else { Exit::Refused };
     }
 }
 
@@ -111,11 +122,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> CheckReport {
         weaknesses: Vec::new(),
         demands: Vec::new(),
         releases: Vec::new(),
+        exit: Exit::Done,
     };
     let files = match PolicyFiles::read(path) {
         Ok(files) => Arc::new(files),
         Err(troubles) => {
-            report.faults = troubles.iter().map(FaultView::wrong).collect();
+            report.refuse(&troubles);
             return report;
         }
     };
@@ -126,7 +138,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> CheckReport {
     report.releases = files.references.iter().map(release).collect();
     match files.verifier(context.now()) {
         Ok(_) => report.usable = true,
-        Err(troubles) => report.faults = troubles.iter().map(FaultView::wrong).collect(),
+        Err(troubles) => report.refuse(&troubles),
     }
     report
 }

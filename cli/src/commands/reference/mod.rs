@@ -164,7 +164,10 @@ impl OutArgs {
         values.file_sets.push(FileSet::open(bytes.as_slice())?.name());
         let document = self.signed(&values.to_json()?, PAYLOAD_TYPE)?;
         disk::write(file_set, &bytes, Privacy::Public)?;
-        disk::write(&self.out, &document, Privacy::Public)?;
+        disk::write(&self.out, &document, Privacy::Public).map_err(|failure| Failure {
+            message: format!("{}; of the two files only {} is there", failure.message, file_set.display()),
+            ..failure
+        })?;
         Ok(ReferenceReport::new(&self.out, values, self.key.is_some()))
     }
 }
