@@ -164,7 +164,14 @@ impl Digest {
     /// Lower-case hexadecimal without the algorithm's name.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        hex::encode(self.as_bytes())
+        // Into the stack first: the crate's own text grows digit by digit, and a report has hundreds of digests.
+        let mut digits = [0; 128];
+        let bytes = self.as_bytes();
+        let shown = digits.get_mut(..bytes.len().saturating_mul(2)).and_then(|digits| {
+            hex::encode_to_slice(bytes, digits).ok()?;
+            std::str::from_utf8(digits).ok().map(str::to_owned)
+        });
+        shown.unwrap_or_else(|| hex::encode(bytes))
     }
 
     /// From hexadecimal of exactly the algorithm's length.

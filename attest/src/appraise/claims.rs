@@ -150,10 +150,9 @@ fn key_database(name: &str, hashes: usize, lists: SignatureLists<'_>, cut: &mut 
 }
 
 fn certificate(certificate: X509Certificate<'_>) -> CertificateClaim {
-    let subject = certificate.fields().map(|fields| fields.subject);
     CertificateClaim {
         fingerprint: certificate.fingerprint(),
-        subject: subject.filter(|subject| subject.len() <= MAX_SUBJECT),
+        subject: certificate.subject().filter(|subject| subject.len() <= MAX_SUBJECT),
     }
 }
 

@@ -211,8 +211,11 @@ fn named(signature: &crate::eventlog::Signature<'_>) -> Option<Digest> {
 /// The images of PCR 4 and 2, by the hashes of every bank in which they are proven.
 fn loaded<'a>(boot: &MeasuredBoot<'a>, facts: &Facts<'a>) -> impl Iterator<Item = Digest> + use<'a> {
     let banks = HashAlgorithm::ALL.into_iter().filter(|bank| *bank != HashAlgorithm::Sha1);
-    let images: Vec<_> =
-        banks.filter_map(|bank| boot.images(bank)).flatten().map(|image| *image.digest()).collect();
+    // Those of the judged bank are known already.
+    let of_facts = facts.images().unwrap_or_default().iter().map(|image| *image.digest());
+    let of_facts = of_facts.filter(|digest| digest.algorithm() != HashAlgorithm::Sha1);
+    let others = banks.filter(|bank| *bank != facts.bank()).filter_map(|bank| boot.images(bank));
+    let images: Vec<_> = of_facts.chain(others.flatten().map(|image| *image.digest())).collect();
     images.into_iter().chain(facts.option_roms().unwrap_or_default().to_vec())
 }
 

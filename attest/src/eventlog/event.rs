@@ -83,9 +83,7 @@ impl<'a> Event<'a> {
         let digest = r.take(HashAlgorithm::Sha1.len(), "digest").map_err(cut)?;
         let data = r.sized_u32_le("event").map_err(cut)?;
         let pcr = pcr_of(pcr, kind, index, offset)?;
-        let event = Self { index, offset, pcr, kind, digests: Digests::Sha1(digest), data };
-        event.check_no_action()?;
-        Ok(event)
+        Ok(Self { index, offset, pcr, kind, digests: Digests::Sha1(digest), data })
     }
 
     /// TCG_PCR_EVENT2: PCR, type, digests tagged with their algorithm, data.
@@ -101,10 +99,13 @@ impl<'a> Event<'a> {
         let digests = Digests::read(r, index, header)?;
         let data = r.sized_u32_le("event").map_err(cut)?;
         let pcr = pcr_of(pcr, kind, index, offset)?;
-        let event = Self { index, offset, pcr, kind, digests, data };
-        event.check_no_action()?;
-        event.check_complete(header)?;
-        Ok(event)
+        Ok(Self { index, offset, pcr, kind, digests, data })
+    }
+
+    /// What a record is held against once, when its log is parsed; reading it again needs no more than its sizes.
+    pub(super) fn check(&self, header: Option<SpecId<'a>>) -> Result<(), EventLogError> {
+        self.check_no_action()?;
+        header.map_or(Ok(()), |header| self.check_complete(header))
     }
 
     /// An EV_NO_ACTION event with a digest wants to be taken for a measured one (threat e04).
@@ -118,6 +119,10 @@ impl<'a> Event<'a> {
 
     /// What is extended has a digest in every bank; without one the bank could not be replayed.
     fn check_complete(&self, header: SpecId<'a>) -> Result<(), EventLogError> {
+        // No digest is of an undeclared algorithm and none stands twice, so that their number tells.
+        if self.digests.raw().count() == header.algorithms().count() {
+            return Ok(());
+        }
         let missing = |algorithm: &u16| self.digests.raw().all(|(id, _)| id != *algorithm);
         match header.algorithms().map(|(id, _)| id).find(missing) {
             Some(algorithm) if self.is_extended() => {

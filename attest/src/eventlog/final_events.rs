@@ -53,6 +53,7 @@ impl<'a> FinalEvents<'a> {
         while u64::from(self.count) < announced {
             let index = self.log.count.saturating_add(self.count);
             let event = self.log.read(&mut r, index)?;
+            event.check(self.log.header)?;
             if !event.is_extended() && event.data.starts_with(header::AGILE) {
                 return Err(EventLogError::RepeatedHeader { index, offset: event.offset });
             }

@@ -182,6 +182,7 @@ impl<'a> EventLog<'a> {
         }
         let mut r = Reader::new(bytes);
         let first = Event::read_sha1(&mut r, 0)?;
+        first.check(None)?;
         let header = header_of(&first)?;
         let mut log = Self {
             header,
@@ -204,6 +205,7 @@ impl<'a> EventLog<'a> {
         let padding = padding_of(r.rest());
         while r.rest().len() > padding {
             let event = self.read(&mut r, self.count)?;
+            event.check(self.header)?;
             if event.kind == EventType::NoAction && event.data.starts_with(header::AGILE) {
                 return Err(EventLogError::RepeatedHeader { index: event.index, offset: event.offset });
             }

@@ -70,17 +70,20 @@ pub(crate) struct Extensions {
 }
 
 impl Extensions {
-    pub(crate) fn parse(extensions: Vec<Extension>, subject: &str) -> Result<Self, CertificateError> {
+    pub(crate) fn parse(
+        extensions: &[Extension],
+        subject: impl Fn() -> String,
+    ) -> Result<Self, CertificateError> {
         let mut seen = BTreeSet::new();
         let mut parsed = Self::default();
         for extension in extensions {
             let oid = extension.extn_id;
             if !seen.insert(oid) {
-                let (subject, oid) = (subject.to_owned(), oid.to_string());
+                let (subject, oid) = (subject(), oid.to_string());
                 return Err(CertificateError::DuplicateExtension { subject, oid });
             }
-            parsed.read(&extension).map_err(|error| CertificateError::Extension {
-                subject: subject.to_owned(),
+            parsed.read(extension).map_err(|error| CertificateError::Extension {
+                subject: subject(),
                 oid: oid.to_string(),
                 error,
             })?;

@@ -124,15 +124,16 @@ impl Certificate {
         })?;
         reader.finish(())?;
         let tbs_fields = Tbs::parse(tbs)?;
-        let subject = readable(&tbs_fields.subject);
+        // Written for refusals only.
+        let subject = || readable(&tbs_fields.subject);
         if tbs_fields.version != Version::V3 {
             let found = if tbs_fields.version == Version::V1 { 1 } else { 2 };
-            return Err(CertificateError::Version { subject, found });
+            return Err(CertificateError::Version { subject: subject(), found });
         }
         if tbs_fields.algorithm != algorithm {
-            return Err(CertificateError::TwoAlgorithms { subject });
+            return Err(CertificateError::TwoAlgorithms { subject: subject() });
         }
-        let extensions = Extensions::parse(tbs_fields.extensions, &subject)?;
+        let extensions = Extensions::parse(&tbs_fields.extensions, subject)?;
         Ok(Self {
             der: bytes.to_vec(),
             tbs: tbs.to_vec(),

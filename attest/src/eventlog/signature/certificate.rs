@@ -3,8 +3,10 @@
 use der::asn1::ObjectIdentifier;
 use der::{Decode as _, Encode as _, Header, Reader as _, SliceReader, Tag};
 use serde::Serialize;
+use x509_cert::TbsCertificate;
 use x509_cert::name::Name;
 
+use super::name::name_text;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::text::escaped;
 
@@ -40,7 +42,7 @@ impl<'a> X509Certificate<'a> {
     /// Reads `der` as a certificate that fills it: for entries whose type is not told.
     pub(in crate::eventlog) fn recognise(der: &'a [u8]) -> Option<Self> {
         let certificate = Self(der);
-        certificate.fields().is_some().then_some(certificate)
+        certificate.parsed().is_some().then_some(certificate)
     }
 
     /// The bytes.
@@ -51,10 +53,18 @@ impl<'a> X509Certificate<'a> {
 
     /// The subject's DER, to be looked for as somebody's issuer; `None` when the bytes are no certificate.
     pub(crate) fn subject_der(&self) -> Option<Vec<u8>> {
-        if self.0.len() > MAX {
-            return None;
-        }
-        x509_cert::Certificate::from_der(self.0).ok()?.tbs_certificate.subject.to_der().ok()
+        self.parsed()?.subject.to_der().ok()
+    }
+
+    /// The subject alone, as in [`fields`](Self::fields).
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        Some(shown(&self.parsed()?.subject))
+    }
+
+    fn parsed(&self) -> Option<TbsCertificate> {
+        let der = Some(self.0).filter(|der| der.len() <= MAX)?;
+        Some(x509_cert::Certificate::from_der(der).ok()?.tbs_certificate)
     }
 
     /// SHA-256 of the bytes: what `openssl x509 -fingerprint -sha256` prints.
@@ -75,18 +85,19 @@ impl<'a> X509Certificate<'a> {
     /// Subject, issuer and serial number; `None` when the bytes are no certificate in DER that fills them.
     #[must_use]
     pub fn fields(&self) -> Option<X509Fields> {
-        if self.0.len() > MAX {
-            return None;
-        }
-        let certificate = x509_cert::Certificate::from_der(self.0).ok()?.tbs_certificate;
+        let certificate = self.parsed()?;
         Some(X509Fields {
-            subject: escaped(certificate.subject.to_string().chars()),
+            subject: shown(&certificate.subject),
             common_name: common_name(&certificate.subject),
-            issuer: escaped(certificate.issuer.to_string().chars()),
+            issuer: shown(&certificate.issuer),
             serial: hex::encode(certificate.serial_number.as_bytes()),
             not_after: certificate.validity.not_after.to_unix_duration().as_secs(),
         })
     }
+}
+
+fn shown(name: &Name) -> String {
+    escaped(name_text(name).chars())
 }
 
 /// The last common name, without the attribute's name before it.

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod kind;
+mod name;
 
 pub use certificate::{X509Certificate, X509Fields};
 pub use kind::SignatureKind;
