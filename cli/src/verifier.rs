@@ -300,9 +300,18 @@ impl Verifier {
         appraiser.appraise(evidence, challenge, now)
     }
 
-    /// What the policy would have said of recorded evidence at `at`.
-    pub(crate) fn rehearse(&self, evidence: &[u8], challenge: Challenge, at: Timestamp) -> Rehearsal {
-        self.appraiser().rehearse(evidence, challenge, at)
+    /// What the policy would have said of recorded evidence at `at`; `kept` is what an earlier rehearsal by this policy left of
+    /// the device's IMA list.
+    pub(crate) fn rehearse(
+        &self,
+        evidence: &[u8],
+        challenge: Challenge,
+        at: Timestamp,
+        kept: Option<&ImaState>,
+    ) -> Rehearsal {
+        let appraiser = self.appraiser();
+        let appraiser = kept.map_or(appraiser, |kept| appraiser.with_ima_state(kept));
+        appraiser.rehearse(evidence, challenge, at)
     }
 
     /// Ways to allow recorded evidence that the policy refuses.

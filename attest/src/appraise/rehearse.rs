@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::Appraiser;
 use crate::appraisal::{Appraisal, Claims, Reason, Verdict};
 use crate::challenge::Challenge;
+use crate::ima::ImaState;
 
 /// What a policy would have said of recorded evidence.
 ///
@@ -44,6 +45,20 @@ impl Rehearsal {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         self.appraisal.notes()
+    }
+
+    /// What a later rehearsal by the same policy needs to judge the next part of the device's IMA list: see
+    /// [`Appraiser::with_ima_state`].
+    #[must_use]
+    pub fn ima_state(&self) -> Option<&ImaState> {
+        self.appraisal.ima_state()
+    }
+
+    /// Whether the evidence has only the rest of an IMA list, and what was before it is not known here or does not fit (threat
+    /// i11). Then its verdict tells nothing of what the device's whole list would get.
+    #[must_use]
+    pub fn lacks_earlier_list(&self) -> bool {
+        self.reasons().iter().any(|reason| reason.id == "i11")
     }
 
     /// What was established.

@@ -96,8 +96,41 @@ impl BootRules {
         if self.revoked == Reaction::Report {
             findings.weak("boot.revoked", "an image that dbx forbids passes (threat e10)");
         }
+        self.check_reactions(findings);
         self.check_lists(findings);
         self.check_revocations(findings);
+    }
+
+    /// Reactions that let pass what a rule is there to find.
+    fn check_reactions(&self, findings: &mut Findings<'_, '_>) {
+        if self.withdrawn_release == Reaction::Report {
+            findings.weak(
+                "boot.withdrawn_release",
+                "a device that runs a release which was withdrawn for its faults passes",
+            );
+        }
+        if self.secure_boot == Demand::Require && self.setup_mode != Tolerance::Refuse {
+            findings.weak(
+                "boot.setup_mode",
+                "secure boot is required and setup mode passes, in which whoever boots may set its keys (threat e20); set it to \"refuse\"",
+            );
+        }
+        let allowed = [
+            ("option_roms", self.option_roms),
+            ("dma_protection", self.dma_protection),
+            ("exit_boot_services", self.exit_boot_services),
+            ("event_placement", self.event_placement),
+        ];
+        for (field, _) in allowed.iter().filter(|(_, tolerance)| *tolerance == Tolerance::Allow) {
+            findings.weak(
+                &format!("boot.{field}"),
+                "\"allow\" leaves no trace in the verdict; \"report\" changes no verdict and tells it",
+            );
+        }
+        if self.secure_boot == Demand::Optional && self.setup_mode == Tolerance::Allow {
+            let what = "\"allow\" leaves no trace in the verdict; \"report\" changes no verdict and tells it";
+            findings.weak("boot.setup_mode", what);
+        }
     }
 
     fn check_lists(&self, findings: &mut Findings<'_, '_>) {

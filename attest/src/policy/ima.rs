@@ -98,8 +98,26 @@ impl ImaRules {
         for (index, rule) in self.rules.iter().enumerate() {
             self.check_rule(&format!("ima.rules[{index}]"), rule, findings);
         }
-        if self.weak_digests == Reaction::Report {
-            findings.weak("ima.weak_digests", "files count by SHA-1 or MD5, which can be made to fit");
+        self.check_reactions(findings);
+    }
+
+    /// What lets files pass that the list is there to find.
+    fn check_reactions(&self, findings: &mut Findings<'_, '_>) {
+        let reported = [
+            ("unknown_files", self.unknown_files, "any file may run, and only a note tells (threat i12)"),
+            ("violations", self.violations, "a file that changed while it was measured may run (threat i05)"),
+            ("weak_digests", self.weak_digests, "files count by SHA-1 or MD5, which can be made to fit"),
+            ("padded_sha1", self.padded_sha1, "the list may be bound by SHA-1 only (threat i10)"),
+        ];
+        for (field, _, what) in reported.iter().filter(|(_, reaction, _)| *reaction == Reaction::Report) {
+            findings.weak(&format!("ima.{field}"), *what);
+        }
+        if self.list == Demand::Optional {
+            findings.weak("ima.list", "a device that leaves its list out is not asked what it ran");
+        }
+        for (index, pattern) in self.exclude.iter().enumerate() {
+            let what = format!("any file may run under {pattern}, unseen (threat i06)");
+            findings.weak(&format!("ima.exclude[{index}]"), what);
         }
     }
 

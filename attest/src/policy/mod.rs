@@ -28,6 +28,7 @@ pub use reaction::{Demand, Reaction, Tolerance};
 pub use rego::{MAX_REGO_FILES, RegoFiles};
 pub use result::ResultRules;
 pub use trust::Trust;
+pub(crate) use words::weakens;
 
 use crate::pcr::PcrIndex;
 use document::Document;
@@ -282,7 +283,37 @@ references = ["golden.json"]
             + "[result]\nlifetime_seconds = 7200\n";
         let (_, weaknesses) = Policy::check(&strict).unwrap();
         let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
-        assert_eq!(fields, ["", "boot.secure_boot", "result.lifetime_seconds"], "{weaknesses:#?}");
+        assert_eq!(
+            fields,
+            ["", "boot.setup_mode", "boot.secure_boot", "result.lifetime_seconds"],
+            "{weaknesses:#?}"
+        );
+    }
+
+    #[test]
+    fn weak_settings_of_every_section_are_told() {
+        let text = GOOD.replace("[boot]", "[boot]\nrevoked = \"report\"\nwithdrawn_release = \"report\"\ndebugger = \"report\"\nsetup_mode = \"allow\"\noption_roms = \"allow\"\ndma_protection = \"allow\"\nexit_boot_services = \"allow\"\nevent_placement = \"allow\"")
+            + "[ima]\nlist = \"optional\"\nunknown_files = \"report\"\nviolations = \"report\"\nweak_digests = \"report\"\npadded_sha1 = \"report\"\nexclude = [\"/tmp/**\"]\n";
+        let (_, weaknesses) = Policy::check(&text).unwrap();
+        let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
+        for field in [
+            "boot.revoked",
+            "boot.withdrawn_release",
+            "boot.debugger",
+            "boot.setup_mode",
+            "boot.option_roms",
+            "boot.dma_protection",
+            "boot.exit_boot_services",
+            "boot.event_placement",
+            "ima.list",
+            "ima.unknown_files",
+            "ima.violations",
+            "ima.weak_digests",
+            "ima.padded_sha1",
+            "ima.exclude[0]",
+        ] {
+            assert_eq!(fields.iter().filter(|found| **found == field).count(), 1, "{field}: {fields:?}");
+        }
     }
 
     #[test]

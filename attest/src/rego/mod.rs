@@ -6,15 +6,18 @@
 //!
 //! Evaluation is bounded without a clock: the files' size and depth are, the document's size is, functions and rules can't recurse or
 //! call each other more than [`MAX_CALL_DEPTH`] deep, and built-in functions that reach time, network or randomness, or
-//! that make much out of little, are not among the [allowed ones](ALLOWED_FUNCTIONS). What remains is loops inside loops over the
-//! document, as many as the policy's author wrote.
+//! that make much out of little, are not among the [allowed ones](ALLOWED_FUNCTIONS), or stop at 64 KiB. Loops inside loops end
+//! after [`MAX_STEPS`]: a reason against the device, as every other error. What remains is values that the policy's
+//! author makes of themselves again and again (`b := [a, a]; c := [b, b]; …`): nothing that a device sends can bring that about.
 
+mod bounds;
 mod guard;
 mod shape;
 
 use regorus::{CompiledPolicy, Engine, Value};
 use thiserror::Error;
 
+pub use bounds::{MAX_ARRAY, MAX_STEPS};
 pub use guard::{ALLOWED_FUNCTIONS, MAX_CALL_DEPTH};
 
 use crate::appraisal::Reason;
@@ -67,6 +70,9 @@ impl CompiledRules {
     pub fn compile(files: &[RegoFile<'_>]) -> Result<Self, Vec<RegoFault>> {
         let mut engine = Engine::new();
         engine.set_rego_v0(false);
+        if !(bounds::count_steps() && bounds::replace_builtins(&mut engine)) {
+            return Err(vec![fault(files, "error: the engine's steps can't be counted in this program")]);
+        }
         let mut faults: Vec<_> = files.iter().filter_map(|file| add(&mut engine, file)).collect();
         if faults.is_empty() {
             let ast = engine.get_ast_as_json().map_err(|error| vec![fault(files, &error.to_string())])?;
@@ -88,8 +94,7 @@ impl CompiledRules {
             return Err(failed(what));
         }
         let input = Value::from_json_str(input).map_err(|error| failed(one_line(&error.to_string())))?;
-        let value =
-            self.policy.eval_with_input(input).map_err(|error| failed(place_of(&error.to_string())))?;
+        let value = self.policy.eval_with_input(input).map_err(|error| failed(told(&error.to_string())))?;
         match value {
             // No rule held.
             Value::Undefined => Ok(Vec::new()),
@@ -147,6 +152,14 @@ fn place_of(text: &str) -> String {
     place.map_or_else(|| message_of(text), |place| format!("{place}: {}", message_of(text)))
 }
 
+/// Why an evaluation failed. The engine calls its steps a time.
+fn told(text: &str) -> String {
+    if text.contains("execution exceeded time limit") {
+        return format!("more than {MAX_STEPS} steps; use fewer loops in one another");
+    }
+    place_of(text)
+}
+
 fn one_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     shortened(&words.join(" "))
@@ -181,7 +194,8 @@ fn reason(value: &Value) -> Reason {
     let field = |name: &str| match fields.get(&Value::from(name)) {
         Some(Value::String(text)) => shortened(text),
         Some(Value::Undefined) | None => String::new(),
-        Some(other) => shortened(&other.to_string()),
+        Some(other) => bounds::text_of(other)
+            .map_or_else(|| "a value that is too large to tell".to_owned(), |text| shortened(&text)),
     };
     let what = match (field("id"), field("what")) {
         (id, what) if id.is_empty() => what,
@@ -212,5 +226,7 @@ fn failed(what: String) -> Reason {
     }
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::*;
 
 const INPUT: &str = r#"{"claims":{"release":"gw 1","n":3,"list":[1,2,3]},"reasons":[],"notes":[]}"#;
 
-fn compile(text: &str) -> Result<CompiledRules, Vec<String>> {
+pub(super) fn compile(text: &str) -> Result<CompiledRules, Vec<String>> {
     compile_files(&[text])
 }
 
@@ -14,7 +14,7 @@ fn compile_files(texts: &[&str]) -> Result<CompiledRules, Vec<String>> {
     CompiledRules::compile(&files).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
-fn denied(rules: &str) -> Vec<String> {
+pub(super) fn denied(rules: &str) -> Vec<String> {
     let text = format!("package hallmark\nimport rego.v1\n{rules}\n");
     let rules = compile(&text).unwrap_or_else(|faults| panic!("{text}: {faults:#?}"));
     rules.deny(INPUT).iter().map(ToString::to_string).collect()

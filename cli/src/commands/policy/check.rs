@@ -88,7 +88,7 @@ impl Report for CheckReport {
         for weak in &self.weaknesses {
             page.mark(Mark::Doubt, &weak.place(), &weak.message)?;
         }
-        self.demands.iter().try_for_each(|demand| page.row("demands", demand))?;
+        self.demands.iter().try_for_each(|demand| page.row("rule", demand))?;
         self.releases.iter().try_for_each(|release| page.row("release", release))?;
         self.policy_digest.iter().try_for_each(|digest| page.row("digest", digest))
     }

@@ -2,25 +2,29 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attest::appraisal::Verdict;
+use attest::challenge::Nonce;
+use attest::ima::ImaState;
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Page, Report};
-use crate::store::{self, Stored};
+use crate::store::{self, Record, Stored};
 use crate::verifier::{PolicyFiles, Trouble, challenge};
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  hallmark appraise evidence --nonce $NONCE --policy policy.toml --store seen\n  \
     hallmark policy replay --policy new.toml --store seen\n\n\
-    Each device is judged at the time at which it was judged first. Exit code 0, also when verdicts change; 1 when a record can't be read."
+    Each device is judged at the time at which it was judged first. Evidence with only the rest of an IMA list is judged after the\n\
+    evidence that it carries on, where that is in the store and passes; else it is named and not judged. Exit code 0, also when verdicts change; 1 when a record can't be read."
 )]
 pub(crate) struct Args {
     /// The policy to try
@@ -43,6 +47,9 @@ pub(crate) struct ReplayReport {
     judged: usize,
     /// Those whose verdict would be another one.
     changes: Vec<ChangeView>,
+    /// Appraisals that can't be judged again: their evidence has only the rest of an IMA list, and the store has no earlier
+    /// evidence of that boot which leads up to it and passes.
+    not_judged: Vec<String>,
     /// Records that could not be read.
     unreadable: Vec<String>,
 }
@@ -70,6 +77,53 @@ struct Judgement {
     reasons: Vec<String>,
 }
 
+/// A policy, and what it has believed so far of the IMA list of the device that is replayed.
+struct Player {
+    policy: Arc<PolicyFiles>,
+    device: String,
+    kept: Option<ImaState>,
+}
+
+impl Player {
+    fn load(path: &Path) -> Result<Self, Failure> {
+        let policy = PolicyFiles::read(path).map_err(|troubles| Trouble::failure(&troubles))?;
+        Ok(Self { policy: Arc::new(policy), device: String::new(), kept: None })
+    }
+
+    /// What the policy says; `None` when the evidence carries on a list of which it has not seen or believed the beginning.
+    fn judge(&mut self, device: &str, record: &Record, nonce: &Nonce, evidence: &[u8]) -> Option<Judgement> {
+        if self.device != device {
+            device.clone_into(&mut self.device);
+            self.kept = None;
+        }
+        let verifier = match self.policy.verifier(record.judged) {
+            Ok(verifier) => verifier,
+            // A policy that could not be used then trusts nobody.
+            Err(troubles) => {
+                let reasons = vec![Trouble::failure(&troubles).message];
+                return Some(Judgement { verdict: Verdict::Refused, reasons });
+            }
+        };
+        let challenge = challenge(nonce.clone(), record.issued);
+        let rehearsal = verifier.rehearse(evidence, challenge, record.judged, self.kept.as_ref());
+        if rehearsal.lacks_earlier_list() {
+            return None;
+        }
+        if let Some(state) = rehearsal.ima_state() {
+            self.kept = Some(state.clone());
+        }
+        let reasons = rehearsal.reasons().iter().map(ToString::to_string).collect();
+        Some(Judgement { verdict: rehearsal.verdict(), reasons })
+    }
+}
+
+/// What became of one record.
+enum Replayed {
+    Same,
+    Other(ChangeView),
+    NotJudged,
+}
+
 impl Report for ReplayReport {
     fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
         for change in &self.changes {
@@ -78,6 +132,12 @@ impl Report for ReplayReport {
             page.mark(mark, &change.device, text)?;
             change.new_reasons.iter().try_for_each(|reason| page.row("now", reason))?;
             change.gone_reasons.iter().try_for_each(|reason| page.row("no more", reason))?;
+        }
+        self.not_judged.iter().try_for_each(|what| page.mark(Mark::Doubt, "not judged", what))?;
+        if !self.not_judged.is_empty() {
+            page.line(
+                "These show only the rest of an IMA list, which says nothing without what was before it.",
+            )?;
         }
         self.unreadable.iter().try_for_each(|what| page.mark(Mark::Doubt, "not read", what))?;
         page.line(format_args!(
@@ -102,11 +162,8 @@ impl Report for ReplayReport {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<ReplayReport, Failure> {
-    let load = |path: &PathBuf| {
-        PolicyFiles::read(path).map(Arc::new).map_err(|troubles| Trouble::failure(&troubles))
-    };
-    let policy = load(&args.policy)?;
-    let against = args.against.as_ref().map(load).transpose()?;
+    let mut policy = Player::load(&args.policy)?;
+    let mut against = args.against.as_deref().map(Player::load).transpose()?;
     let stored = store::all(&args.store)?;
     if stored.is_empty() {
         return Err(Failure::usage(format!(
@@ -115,16 +172,25 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ReplayReport, Failur
         )));
     }
     let devices: BTreeSet<&str> = stored.iter().map(|stored| stored.device.as_str()).collect();
-    let mut report =
-        ReplayReport { devices: devices.len(), judged: 0, changes: Vec::new(), unreadable: Vec::new() };
+    let mut report = ReplayReport {
+        devices: devices.len(),
+        judged: 0,
+        changes: Vec::new(),
+        not_judged: Vec::new(),
+        unreadable: Vec::new(),
+    };
     // The bar shows itself on a terminal only.
     let length = u64::try_from(stored.len()).unwrap_or(u64::MAX);
     let bar = if context.is_quiet() { ProgressBar::hidden() } else { ProgressBar::new(length) };
     for stored in &stored {
-        match compare(stored, &policy, against.as_ref()) {
-            Ok(change) => {
+        match compare(stored, &mut policy, against.as_mut()) {
+            Ok((_, Replayed::Same)) => report.judged = report.judged.saturating_add(1),
+            Ok((_, Replayed::Other(change))) => {
                 report.judged = report.judged.saturating_add(1);
-                report.changes.extend(change);
+                report.changes.push(change);
+            }
+            Ok((judged, Replayed::NotJudged)) => {
+                report.not_judged.push(format!("{}, {judged}", stored.device));
             }
             Err(failure) => report.unreadable.push(failure.message),
         }
@@ -136,42 +202,35 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ReplayReport, Failur
 
 fn compare(
     stored: &Stored,
-    policy: &Arc<PolicyFiles>,
-    against: Option<&Arc<PolicyFiles>>,
-) -> Result<Option<ChangeView>, Failure> {
+    policy: &mut Player,
+    against: Option<&mut Player>,
+) -> Result<(Timestamp, Replayed), Failure> {
     let (record, nonce, evidence) = stored.read()?;
-    let judge = |policy: &Arc<PolicyFiles>| match policy.verifier(record.judged) {
-        Ok(verifier) => {
-            let rehearsal =
-                verifier.rehearse(&evidence, challenge(nonce.clone(), record.issued), record.judged);
-            let reasons = rehearsal.reasons().iter().map(ToString::to_string).collect();
-            Judgement { verdict: rehearsal.verdict(), reasons }
-        }
-        // A policy that could not be used then trusts nobody.
-        Err(troubles) => {
-            let reasons = vec![Trouble::failure(&troubles).message];
-            Judgement { verdict: Verdict::Refused, reasons }
-        }
+    let given = record
+        .verdict()
+        .ok_or_else(|| Failure::failed(format!("{}: unknown verdict {}", stored.device, record.verdict)))?;
+    // Both look at everything, so that each knows what the next part carries on.
+    let before = match against {
+        Some(against) => against.judge(&stored.device, &record, &nonce, &evidence),
+        None => Some(Judgement { verdict: given, reasons: record.reasons.clone() }),
     };
-    let before = match (against, record.verdict()) {
-        (Some(against), _) => judge(against),
-        (None, Some(verdict)) => Judgement { verdict, reasons: record.reasons.clone() },
-        (None, None) => {
-            return Err(Failure::failed(format!("{}: unknown verdict {}", stored.device, record.verdict)));
-        }
+    let after = policy.judge(&stored.device, &record, &nonce, &evidence);
+    let (Some(before), Some(after)) = (before, after) else {
+        return Ok((record.judged, Replayed::NotJudged));
     };
-    let after = judge(policy);
-    Ok((before.verdict != after.verdict).then(|| {
-        let without = |reasons: &[String], others: &[String]| {
-            reasons.iter().filter(|reason| !others.contains(reason)).cloned().collect()
-        };
-        ChangeView {
-            device: stored.device.clone(),
-            judged: record.judged.to_string(),
-            before: before.verdict,
-            after: after.verdict,
-            new_reasons: without(&after.reasons, &before.reasons),
-            gone_reasons: without(&before.reasons, &after.reasons),
-        }
-    }))
+    if before.verdict == after.verdict {
+        return Ok((record.judged, Replayed::Same));
+    }
+    let without = |reasons: &[String], others: &[String]| {
+        reasons.iter().filter(|reason| !others.contains(reason)).cloned().collect()
+    };
+    let change = ChangeView {
+        device: stored.device.clone(),
+        judged: record.judged.to_string(),
+        before: before.verdict,
+        after: after.verdict,
+        new_reasons: without(&after.reasons, &before.reasons),
+        gone_reasons: without(&before.reasons, &after.reasons),
+    };
+    Ok((record.judged, Replayed::Other(change)))
 }

@@ -89,5 +89,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<SuggestReport, Failu
         verdict: suggestion.verdict,
     });
     let suggestions = suggestions.collect();
-    Ok(SuggestReport { verdict: verifier.rehearse(&evidence, again(), at).verdict(), suggestions })
+    Ok(SuggestReport { verdict: verifier.rehearse(&evidence, again(), at, None).verdict(), suggestions })
 }

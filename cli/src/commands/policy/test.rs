@@ -115,9 +115,17 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
     let tried = files::read(&path, attest::evidence::MAX_EVIDENCE).and_then(|evidence| {
         let nonce = Nonce::from_hex(&case.nonce).map_err(|error| Failure::usage(error.to_string()))?;
         let verifier = policy.verifier(case.at).map_err(|troubles| Trouble::failure(&troubles))?;
-        Ok(verifier.rehearse(&evidence, challenge(nonce, case.at), case.at))
+        Ok(verifier.rehearse(&evidence, challenge(nonce, case.at), case.at, None))
     });
     match tried {
+        // What would be said of the device is not known, whatever the case expects.
+        Ok(rehearsal) if rehearsal.lacks_earlier_list() && !names_i11(case) => {
+            view.reasons = rehearsal.reasons().iter().map(ToString::to_string).collect();
+            view.differences.push(
+                "the evidence has only the rest of an IMA list; a case needs evidence with the whole list"
+                    .to_owned(),
+            );
+        }
         Ok(rehearsal) => {
             view.verdict = Some(rehearsal.verdict());
             view.reasons = rehearsal.reasons().iter().map(ToString::to_string).collect();
@@ -127,6 +135,11 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
         Err(failure) => view.differences.push(failure.message),
     }
     view
+}
+
+/// Whether the case is about a list that does not carry on.
+fn names_i11(case: &Case) -> bool {
+    case.expect_reasons.as_ref().is_some_and(|ids| ids.iter().any(|id| id == "i11"))
 }
 
 /// The files of cases; of a folder all that end in `.toml`, by their names. A folder without one tests nothing.

@@ -1,0 +1,149 @@
+//! Every reason has an answer, every answer its price, and none leads to a policy that judges nothing.
+
+use super::*;
+use crate::policy::Policy;
+
+const STRICT: &str = r#"
+version = 1
+name = "t"
+[trust]
+device_roots = ["r"]
+reference_keys = ["k"]
+[quote]
+pcrs = [0, 9]
+unsafe_clock = "refuse"
+restarts = "refuse"
+[boot]
+references = ["g"]
+secure_boot = "require"
+setup_mode = "refuse"
+authorities = ["sha256:1111111111111111111111111111111111111111111111111111111111111111"]
+dbx_contains = ["sha256:2222222222222222222222222222222222222222222222222222222222222222"]
+dbx_minimum = 3
+sbat_minimum = { shim = 4 }
+sbat_date = 2024010900
+command_line = ["quiet"]
+firmware_versions = ["1.0"]
+option_roms = "refuse"
+dma_protection = "refuse"
+exit_boot_services = "refuse"
+event_placement = "refuse"
+[ima]
+list = "require"
+"#;
+
+fn reason(id: &'static str, place: &str) -> Reason {
+    let empty = String::new;
+    Reason { id, what: empty(), place: place.to_owned(), expected: empty(), found: empty() }
+}
+
+fn policy() -> Policy {
+    Policy::parse(STRICT).unwrap()
+}
+
+/// The lines that answer a reason of PCR 9.
+fn lines(id: &'static str) -> Vec<String> {
+    changes(&policy(), &reason(id, "PCR 9 (sha256)")).into_iter().map(|change| change.line).collect()
+}
+
+#[test]
+fn each_rule_has_the_field_that_loosens_it() {
+    for (id, field) in [
+        ("q11", "quote.unsafe_clock"),
+        ("q11", "quote.restarts"),
+        ("q05", "quote.pcrs"),
+        ("e01", "quote.tolerate"),
+        ("q14", "quote.tolerate"),
+        ("reference", "boot.withdrawn_release"),
+        ("secure-boot", "boot.secure_boot"),
+        ("setup-mode", "boot.setup_mode"),
+        ("authorities", "boot.authorities"),
+        ("e10", "boot.revoked"),
+        ("e20", "boot.dbx_contains"),
+        ("e20", "boot.dbx_minimum"),
+        ("e20", "boot.sbat_minimum"),
+        ("sbat", "boot.sbat_date"),
+        ("command-line", "boot.command_line"),
+        ("firmware-version", "boot.firmware_versions"),
+        ("option-roms", "boot.option_roms"),
+        ("debugger", "boot.debugger"),
+        ("dma-protection", "boot.dma_protection"),
+        ("e14", "boot.exit_boot_services"),
+        ("e16", "boot.event_placement"),
+        ("ima-list", "ima.list"),
+        ("i05", "ima.violations"),
+        ("i10", "ima.padded_sha1"),
+        ("i12", "ima.unknown_files"),
+        ("i14", "ima.weak_digests"),
+        ("i15", "ima.unknown_files"),
+    ] {
+        let named = |line: &String| line.split([' ', '=']).any(|word| word == field);
+        assert!(lines(id).iter().any(named), "{id}: {:?}", lines(id));
+    }
+}
+
+#[test]
+fn every_answer_says_what_it_weakens_and_changes_something() {
+    for id in [
+        "reference",
+        "secure-boot",
+        "setup-mode",
+        "authorities",
+        "e10",
+        "dbx",
+        "e20",
+        "sbat",
+        "command-line",
+        "firmware-version",
+        "option-roms",
+        "debugger",
+        "dma-protection",
+        "e14",
+        "e16",
+        "e19",
+        "ima-list",
+        "i01",
+        "i03",
+        "i05",
+        "i07",
+        "i09",
+        "i10",
+        "i11",
+        "i12",
+        "i14",
+        "i15",
+        "q02",
+        "q05",
+        "q11",
+        "q14",
+        "p01",
+        "p14",
+        "e01",
+        "e08",
+        "e15",
+        "rego",
+        "something-new",
+    ] {
+        let reason = reason(id, "PCR 9 (sha256)");
+        let (hand, changes) = (by_hand(&reason), changes(&policy(), &reason));
+        assert!(hand.is_some() || !changes.is_empty(), "{id}");
+        assert!(hand.is_none_or(|hand| !hand.weakens.is_empty()), "{id}");
+        assert!(changes.iter().all(|change| !change.weakens.is_empty() && change.policy != policy()), "{id}");
+    }
+}
+
+#[test]
+fn v08_no_suggestion_leads_to_a_policy_that_judges_nothing() {
+    let of = |policy: &Policy, place: &str| -> Vec<String> {
+        changes(policy, &reason("e01", place)).into_iter().map(|change| change.line).collect()
+    };
+    assert_eq!(of(&policy(), "PCR 9 (sha256)"), ["quote.tolerate = [9]", "quote.pcrs = [0]"]);
+    let mut only = policy();
+    only.quote.pcrs.retain(|pcr| pcr.get() == 9);
+    assert_eq!(of(&only, "PCR 9 (sha256)"), [""; 0]);
+    // The other PCR of the boot is tolerated already.
+    let mut tolerant = policy();
+    tolerant.quote.tolerate = vec![PcrIndex::FIRMWARE];
+    assert_eq!(of(&tolerant, "PCR 9 (sha256)"), [""; 0]);
+    assert_eq!(of(&tolerant, "PCR 0 (sha256)"), ["quote.pcrs = [9]"]);
+}
