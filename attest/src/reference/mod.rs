@@ -8,6 +8,7 @@
 //!
 //! Several releases may be valid at once. Files are looked up in a [`FileIndex`], compiled once and shared.
 
+mod corim;
 pub(crate) mod expectation;
 mod file_set;
 mod index;
@@ -22,6 +23,7 @@ mod trusted;
 mod values;
 mod withdrawal;
 
+pub use corim::{Corim, CorimError, CorimExpected};
 pub use file_set::{FileKey, FileKind, FileSet, FileSetBuilder, FileSetError, FileSetName};
 pub use index::{FileIndex, FileSets, SharedFileSet};
 pub use knowledge::{Knowledge, knowledge};

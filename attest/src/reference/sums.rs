@@ -88,7 +88,7 @@ fn unescape(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The path as the kernel's list has it.
-fn from_root(path: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub(super) fn from_root(path: &[u8]) -> Result<Vec<u8>, &'static str> {
     let path = path.strip_prefix(b"./").unwrap_or(path);
     let path = path.strip_prefix(b"/").unwrap_or(path);
     if path.split(|byte| *byte == b'/').any(|part| part.is_empty() || part == b"." || part == b"..") {

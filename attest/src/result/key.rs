@@ -85,14 +85,20 @@ impl ResultKey {
 
     /// `found` is the key id in the header: a hint for a person, nothing that is believed.
     pub(super) fn verify(&self, signed: &[u8], signature: &[u8], found: &str) -> Result<(), ResultError> {
+        if self.is_by(signed, signature) {
+            return Ok(());
+        }
+        let found = found.chars().filter(char::is_ascii_graphic).take(64).collect();
+        Err(ResultError::Signature { found, expected: self.id.clone() })
+    }
+
+    /// Whether a signature of fixed length, as JWS and COSE have it, is this key's.
+    pub(crate) fn is_by(&self, signed: &[u8], signature: &[u8]) -> bool {
         let algorithm = match self.algorithm {
             ResultAlgorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
             ResultAlgorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
         };
-        UnparsedPublicKey::new(algorithm, &self.point).verify(signed, signature).map_err(|_| {
-            let found = found.chars().filter(char::is_ascii_graphic).take(64).collect();
-            ResultError::Signature { found, expected: self.id.clone() }
-        })
+        UnparsedPublicKey::new(algorithm, &self.point).verify(signed, signature).is_ok()
     }
 }
 

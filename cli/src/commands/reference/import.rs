@@ -1,5 +1,7 @@
 //! `reference import`: the files of a system, hashed here, or a list of digests.
 
+mod corim;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,16 +27,17 @@ const MAX_DEPTH: usize = 64;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hallmark reference import --product gateway --release 1.0 --dpkg-root /srv/image \\\n      --file-set gateway-1.0.files --base boot-1.0.json --key reference.pem --out golden.json\n  \
-    (cd /srv/image && find . -type f -exec sha256sum {} +) | hallmark reference import --product gateway \\\n      --release 1.0 --sha256sums - --file-set gateway-1.0.files --out unsigned.json")]
-#[command(group = clap::ArgGroup::new("source").required(true).multiple(true).args(["dpkg_root", "tree", "sha256sums"]))]
+    (cd /srv/image && find . -type f -exec sha256sum {} +) | hallmark reference import --product gateway \\\n      --release 1.0 --sha256sums - --file-set gateway-1.0.files --out unsigned.json\n  \
+    hallmark reference import --product gateway --release 1.0 --corim vendor.corim --corim-key vendor.pem \\\n      --key reference.pem --out golden.json")]
+#[command(group = clap::ArgGroup::new("source").required(true).multiple(true).args(["dpkg_root", "tree", "sha256sums", "corim"]))]
 pub(crate) struct ImportArgs {
     #[command(flatten)]
     release: ReleaseArgs,
     #[command(flatten)]
     out: OutArgs,
-    /// File for the file set, which the policy then names
+    /// File for the file set, which the policy then names; needed when there are files
     #[arg(long, value_name = "FILE")]
-    file_set: PathBuf,
+    file_set: Option<PathBuf>,
     /// Root folder of a Debian system: the files of its packages are hashed
     #[arg(long, value_name = "DIR")]
     dpkg_root: Option<PathBuf>,
@@ -44,6 +47,15 @@ pub(crate) struct ImportArgs {
     /// A list as sha256sum writes it; - for standard input
     #[arg(long, value_name = "FILE")]
     sha256sums: Vec<PathBuf>,
+    /// A CoRIM (draft-ietf-rats-corim): its digests of PCRs and files
+    #[arg(long, value_name = "FILE")]
+    corim: Option<PathBuf>,
+    /// Public key that a signed CoRIM must be signed with
+    #[arg(long, value_name = "PEM", requires = "corim")]
+    corim_key: Option<PathBuf>,
+    /// Profile of the CoRIM that you know to leave its values their meaning: a URI, or oid:HEX
+    #[arg(long, value_name = "PROFILE", requires = "corim")]
+    corim_profile: Option<String>,
     /// Reference values of this release's boot, to which the files belong
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
@@ -51,8 +63,8 @@ pub(crate) struct ImportArgs {
 
 pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceReport, Failure> {
     let golden = args.release.golden(context)?;
-    let lists = args.sha256sums.iter().chain(&args.base).map(PathBuf::as_path);
-    args.out.check(Some(&args.file_set), lists)?;
+    let lists = args.sha256sums.iter().chain(&args.base).chain(&args.corim).map(PathBuf::as_path);
+    args.out.check(args.file_set.as_deref(), lists)?;
     let mut builder = FileSetBuilder::new();
     let mut notes = Vec::new();
     if let Some(root) = &args.dpkg_root {
@@ -69,9 +81,6 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceRepor
         add_sums(&mut builder, &list, HashAlgorithm::Sha256)
             .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
     }
-    if builder.is_empty() {
-        return Err(Failure::failed("there is no file to import"));
-    }
     let base = args.base.as_deref().map(read_values).transpose()?;
     let mut values = ReferenceValues {
         version: 2,
@@ -87,20 +96,35 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceRepor
         files: BTreeMap::new(),
         file_sets: Vec::new(),
     };
-    match base {
-        Some(base) => {
-            values.pcrs = base.pcrs;
-            values.by_events = base.by_events;
-            values.events = base.events;
-            values.files = base.files;
-            values.file_sets = base.file_sets;
-        }
-        None => {
-            notes.push("no PCR values: a device can't match this alone; give its boot as --base".to_owned())
+    if let Some(base) = base {
+        values.pcrs = base.pcrs;
+        values.by_events = base.by_events;
+        values.events = base.events;
+        values.files = base.files;
+        values.file_sets = base.file_sets;
+    }
+    if args.corim.is_some() {
+        notes.extend(corim::add(args, &mut builder, &mut values)?);
+        if let Some(end) = values.expires.filter(|end| *end <= context.now()) {
+            return Err(Failure::failed(format!(
+                "the CoRIM ended at {end}; no policy would take the values"
+            )));
         }
     }
-    notes.push(format!("{} files in {}", builder.len(), args.file_set.display()));
-    let report = args.out.write_with_files(&mut values, &builder, &args.file_set)?;
+    if values.pcrs.is_empty() && values.by_events.is_empty() {
+        notes.push("no PCR values: a device can't match this alone; give its boot as --base".to_owned());
+    }
+    let report = match &args.file_set {
+        None if builder.is_empty() => args.out.write_values(&values)?,
+        None => {
+            return Err(Failure::usage(format!("--file-set: missing; there are {} files", builder.len())));
+        }
+        Some(_) if builder.is_empty() => return Err(Failure::failed("there is no file to import")),
+        Some(path) => {
+            notes.push(format!("{} files in {}", builder.len(), path.display()));
+            args.out.write_with_files(&mut values, &builder, path)?
+        }
+    };
     Ok(report.with_notes(notes))
 }
 
