@@ -60,7 +60,8 @@ impl<'a> Event<'a> {
     /// The digest of a bank.
     #[must_use]
     pub fn digest(&self, bank: HashAlgorithm) -> Option<Digest> {
-        self.digests().find(|digest| digest.algorithm() == bank)
+        let (_, bytes) = self.digests.raw().find(|(id, _)| *id == bank.tpm_id())?;
+        Digest::new(bank, bytes)
     }
 
     /// The digests of the algorithms that this crate computes, in the log's order; others are left out.

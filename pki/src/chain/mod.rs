@@ -261,9 +261,9 @@ fn check_revoked(chain: &[Certificate], revoked: &RevokedCertificates) -> Result
 
 fn check_purpose(leaf: &Certificate, purpose: Purpose) -> Result<(), ChainError> {
     let extensions = leaf.extensions();
-    let subject = leaf.subject_text();
+    let subject = || leaf.subject_text();
     if !extensions.key_usage.is_some_and(|usage| usage.digital_signature()) {
-        return Err(ChainError::KeyUsage { subject });
+        return Err(ChainError::KeyUsage { subject: subject() });
     }
     let usages = extensions.extended_key_usage.as_deref();
     let expected = match (purpose, usages) {
@@ -273,7 +273,7 @@ fn check_purpose(leaf: &Certificate, purpose: Purpose) -> Result<(), ChainError>
         (Purpose::DeviceId, Some(_)) => "none (IEEE 802.1AR)",
     };
     let found = usages.unwrap_or_default().iter().map(ToString::to_string).collect();
-    Err(ChainError::ExtendedKeyUsage { subject, found, expected })
+    Err(ChainError::ExtendedKeyUsage { subject: subject(), found, expected })
 }
 
 /// 802.1AR §8.6 puts the device's serial number into the subject; ours is the common name as well, and both must agree.
