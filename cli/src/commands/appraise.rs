@@ -117,6 +117,8 @@ pub(crate) struct AppraisalReport {
     appraised: String,
     /// Seconds that the verdict is good for.
     lifetime_seconds: i64,
+    /// For the device's next `hallmark attest --ima-from`, as OFFSET:ENTRIES; absent when it has to send the whole list.
+    ima_next: Option<String>,
 }
 
 /// One reason against a device.
@@ -154,6 +156,7 @@ impl AppraisalReport {
             policy_digest: appraisal.policy_digest().to_string(),
             appraised: appraisal.appraised().to_string(),
             lifetime_seconds: appraisal.lifetime().as_secs(),
+            ima_next: None,
         }
     }
 }
@@ -192,6 +195,9 @@ impl Report for AppraisalReport {
                     ima.attested, ima.not_yet_attested, ima.violations, ima.unknown_files
                 ),
             )?;
+        }
+        if let Some(next) = &self.ima_next {
+            page.row("IMA list", format_args!("next from {next}"))?;
         }
         if self.verdict == Verdict::Trusted {
             page.row("good for", format_args!("{} s", self.lifetime_seconds))?;
@@ -252,7 +258,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     if let Some((file, signer)) = &signer {
         args.result.write(file, signer, &appraisal)?;
     }
-    Ok(AppraisalReport::new(&appraisal))
+    let next = appraisal.ima_state().filter(|_| args.baseline.is_some()).map(ImaState::position);
+    Ok(AppraisalReport { ima_next: next.map(|next| next.to_string()), ..AppraisalReport::new(&appraisal) })
 }
 
 /// The state of an earlier appraisal. A file that is not there is one that the first pass will write; any other than a

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use attest::HashAlgorithm;
 use attest::challenge::Nonce;
 use attest::evidence::{Evidence, ImaPart, Log, MeasurementLog, QuoteEvidence, VERSION};
+use attest::ima::{ImaList, ListPosition};
 use attest::key::PublicArea;
 use attest::pcr::PcrIndex;
 use schemars::JsonSchema;
@@ -48,6 +49,10 @@ pub(crate) struct Args {
     pcrs: Vec<u32>,
     #[command(flatten)]
     logs: LogArgs,
+    /// Send only what was measured after this place of the IMA list, which the last `hallmark appraise --baseline` gave
+    /// as `ima_next`; 0:0 is the whole list
+    #[arg(long, value_name = "OFFSET:ENTRIES")]
+    ima_from: Option<ListPosition>,
     /// Write the quote for tpm2_checkquote as well: ak.pem, quote.msg, quote.sig, quote.pcrs
     #[arg(long, value_name = "DIR")]
     export_quote: Option<PathBuf>,
@@ -71,6 +76,8 @@ pub(crate) struct AttestReport {
     measurement_logs: Vec<MeasurementLogReport>,
     /// Bytes of the IMA list before compression; absent where there is none.
     ima_list_bytes: Option<u64>,
+    /// Where in the list the part starts that was sent, as OFFSET:ENTRIES; absent for a whole list.
+    ima_from: Option<String>,
 }
 
 /// A log of user space.
@@ -98,7 +105,8 @@ impl Report for AttestReport {
         for log in &self.measurement_logs {
             page.row(&format!("{} log", log.kind), size(Some(log.bytes)))?;
         }
-        page.row("IMA list", size(self.ima_list_bytes))
+        page.row("IMA list", size(self.ima_list_bytes))?;
+        self.ima_from.as_ref().map_or(Ok(()), |from| page.row("IMA list from", from))
     }
 }
 
@@ -142,7 +150,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
     let exported = args.export_quote.iter().flat_map(|folder| EXPORTED.map(|name| folder.join(name)));
     let outputs: Vec<_> = exported.chain([args.out.clone()]).collect();
     files::check_outputs(outputs.iter().map(PathBuf::as_path), args.logs.named())?;
-    let collected = collect(context, &nonce, banks, &pcrs, &args.logs)?;
+    let collected = collect(context, &nonce, banks, &pcrs, &args.logs, args.ima_from)?;
     let bytes = collected.evidence.to_bytes()?;
     if let Some(folder) = &args.export_quote {
         export(folder, &collected, &pcrs)?;
@@ -162,6 +170,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
             .map(|part| MeasurementLogReport { kind: part.kind.name(), bytes: part.log.size() })
             .collect(),
         ima_list_bytes: collected.evidence.ima.as_ref().map(|ima| ima.list.size()),
+        ima_from: collected
+            .evidence
+            .ima
+            .as_ref()
+            .and_then(|ima| ima.start.as_ref())
+            .map(|start| ListPosition { offset: start.offset, entries: start.entries }.to_string()),
     })
 }
 
@@ -188,6 +202,7 @@ pub(crate) fn collect(
     banks: Banks,
     pcrs: &[PcrIndex],
     logs: &LogArgs,
+    ima_from: Option<ListPosition>,
 ) -> Result<Collected, Failure> {
     let device = Device::load(context)?;
     let tpm = context.tpm()?;
@@ -229,9 +244,29 @@ pub(crate) fn collect(
             .into_iter()
             .map(|(kind, log)| MeasurementLog { kind, log: Log::packed(log) })
             .collect(),
-        ima: logs.ima_list.map(|list| ImaPart::whole(Log::packed(list))),
+        ima: ima_part(logs.ima_list, ima_from, &banks)?,
     };
     Ok(Collected { evidence, device, banks, quoted })
+}
+
+/// The list, or its part after what the verifier has.
+fn ima_part(
+    list: Option<Vec<u8>>,
+    from: Option<ListPosition>,
+    banks: &[HashAlgorithm],
+) -> Result<Option<ImaPart>, Failure> {
+    let Some(position) = from.filter(|position| (position.offset, position.entries) != (0, 0)) else {
+        return Ok(list.map(|list| ImaPart::whole(Log::packed(list))));
+    };
+    let missing = || Failure::usage("--ima-from: there is no IMA list to send a part of; leave it out");
+    let list = list.ok_or_else(missing)?;
+    let (start, rest) = ImaList::new(&list).cut(position, banks).map_err(|error| {
+        Failure::refused(
+            Some(error.threat()),
+            format!("--ima-from {position}: {error} (leave --ima-from out)"),
+        )
+    })?;
+    Ok(Some(ImaPart { list: Log::packed(rest.to_vec()), start: Some(start) }))
 }
 
 /// Every active bank but SHA-1, which a policy has to ask for by name (threat e12).

@@ -153,7 +153,8 @@ fn attest_here(context: &Context, policy: &Path, logs: &LogArgs) -> Result<Appra
     let nonce = random_nonce()?;
     let pcrs: Vec<_> = PcrIndex::all().filter(|pcr| !pcr.is_resettable()).collect();
     let bank: HashAlgorithm = verifier.policy().quote.bank;
-    let evidence = collect(context, &nonce, Banks::StrongAnd(bank), &pcrs, logs)?.evidence.to_bytes()?;
+    let evidence =
+        collect(context, &nonce, Banks::StrongAnd(bank), &pcrs, logs, None)?.evidence.to_bytes()?;
     Ok(verifier.appraise(&evidence, challenge(nonce, context.now()), context.now(), None))
 }
 

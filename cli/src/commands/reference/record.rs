@@ -29,7 +29,7 @@ pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceRepor
     args.out.check(None, args.logs.named())?;
     let pcrs: Vec<_> = PcrIndex::all().filter(|pcr| !pcr.is_resettable()).collect();
     let nonce = random_nonce()?;
-    let evidence = collect(context, &nonce, Banks::StrongAnd(golden.bank), &pcrs, &args.logs)?.evidence;
+    let evidence = collect(context, &nonce, Banks::StrongAnd(golden.bank), &pcrs, &args.logs, None)?.evidence;
     // The operator vouches for this device; what is checked here is that quote and logs belong together.
     let key = VerifyingKey::bare(PublicArea::parse(&evidence.attestation_key)?.key().clone())?;
     let quote = Quote { message: &evidence.quote.message, signature: &evidence.quote.signature };
