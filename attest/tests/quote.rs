@@ -221,6 +221,37 @@ fn q06_values_that_do_not_hash_to_the_signed_digest() {
 }
 
 #[test]
+fn q13_a_value_has_no_name_but_that_of_the_signed_selection() {
+    // Whatever order the values come in, only the signed one is taken, and it names them.
+    let recording = Recording::load(ALL[0]);
+    let honest = recording.values();
+    let verified = recording.verify().unwrap();
+    let named: Vec<_> =
+        verified.values().map(|(pcr, value)| (pcr.get(), value.as_bytes().to_vec())).collect();
+    assert_eq!(named.iter().map(|(pcr, _)| *pcr).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 10]);
+    assert_eq!(named.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), honest);
+    let distinct = (1..honest.len()).find(|at| honest[*at] != honest[0]).unwrap();
+    let mut reordered = honest;
+    reordered.swap(0, distinct);
+    let refused =
+        recording.quote().verify(recording.challenge(), now(), &recording.attestation_key(), &reordered);
+    assert!(matches!(refused, Err(QuoteError::PcrDigest { .. })), "{refused:?}");
+}
+
+#[test]
+fn q18_the_very_bytes_that_were_signed_are_verified() {
+    // A structure that would be marshalled anew from what was understood could lose a change in what was not: every bit
+    // counts, also of fields that no rule reads (the clock, the firmware's version).
+    let recording = Recording::load(ALL[0]);
+    for bit in 0..recording.message.len() * 8 {
+        let mut message = recording.message.clone();
+        message[bit / 8] ^= 1 << (bit % 8);
+        // verify_message fails the test when the quote is believed.
+        let _ = recording.verify_message(&message);
+    }
+}
+
+#[test]
 fn q07_values_for_pcrs_that_the_quote_does_not_cover() {
     let recording = Recording::load(ALL[0]);
     let mut more = recording.values();

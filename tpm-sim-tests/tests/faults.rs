@@ -218,8 +218,9 @@ fn a_full_disk() {
     let small = lab.path("small").display().to_string();
     // 8 KiB hold an old file, but no evidence beside it, though its logs are compressed.
     let setup = format!("mount -t tmpfs -o size=8k tmpfs {small} && echo old > {small}/evidence");
-    let script =
-        format!("{setup} && \"$0\" \"$@\"; code=$?; head -c 99 {small}/evidence; ls -A {small} | wc -l; exit $code");
+    let script = format!(
+        "{setup} && \"$0\" \"$@\"; code=$?; head -c 99 {small}/evidence; ls -A {small} | wc -l; exit $code"
+    );
     let mut command = Command::new("unshare");
     lab.settle(&mut command);
     command.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(hallmark());
