@@ -248,7 +248,11 @@ fn p11_no_output_replaces_a_key_a_ledger_or_an_authoritys_files() {
     {
         ends(&lab.hallmark(&[&issue[..], &["--out", out]].concat()), 2, &[out, "name another file"]);
     }
-    ends(&lab.hallmark(&[&ATTEST[..3], &["--out", "factory/root.key"]].concat()), 2, &["a private key"]);
+    ends(
+        &lab.hallmark(&[&ATTEST[..3], &["--out", "factory/root.key"]].concat()),
+        2,
+        &["a file of the authority", "name another file"],
+    );
     let revoke = ["ca", "revoke", "gw-1", "--ledger", "ledger.jsonl", "--reason", "x", "--list"];
     ends(&lab.hallmark(&[&revoke[..], &["ledger.jsonl"]].concat()), 2, &["a ledger"]);
     assert_eq!((snapshot(&lab.path("factory")), fs::read(lab.path("ledger.jsonl")).unwrap()), before);
