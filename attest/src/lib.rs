@@ -37,6 +37,7 @@
 pub mod appraisal;
 pub mod appraise;
 mod bounded;
+mod cbor;
 pub mod cel;
 pub mod challenge;
 pub mod digest;

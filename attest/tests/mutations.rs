@@ -1,4 +1,5 @@
-//! The fuzz targets' entry points as plain tests: recorded and made inputs, changed at random by a fixed seed.
+//! Recorded quotes against the key that signed them, and evidence with all its parts, changed at random by a fixed seed.
+//! What any bytes do to the parsers, the fuzz targets' entry points show (`fuzz/entries`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

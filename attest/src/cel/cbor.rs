@@ -1,7 +1,7 @@
 //! CEL-CBOR: one array of records, or records one after another (RFC 8742). A record is a map with small numbers as
 //! keys (CEL 1.1 §5.2): 0 recnum, 1 pcr or 2 nv_index, 3 digests, 9 content type, 10 content.
 //!
-//! Only definite lengths are read: deterministic CBOR has no others. What is not known is passed over without recursion.
+//! What is not known is passed over.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,15 @@ use super::error::CelError;
 use super::record::{Draft, Record};
 use super::tlv::{IMA_TEMPLATE, PCCLIENT_STD, SYSTEMD, other, systemd};
 use super::{MAX_DIGESTS, MAX_RECORDS};
+use crate::cbor::{self, ARRAY, BYTES, HeadError, MAP, TEXT, UNSIGNED};
 use crate::digest::HashAlgorithm;
 use crate::eventlog::EventType;
 use crate::wire::Reader;
-
-const UNSIGNED: u8 = 0;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-const TAG: u8 = 6;
 
 struct Items<'a> {
     r: Reader<'a>,
     record: usize,
 }
-
-/// The head of an item: its major type and its number (RFC 8949 §3).
-type Head = (u8, u64);
 
 pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record<'_>>, CelError> {
     let mut items = Items { r: Reader::new(bytes), record: 0 };
@@ -133,19 +124,17 @@ impl<'a> Items<'a> {
         CelError::Field { record: self.record, offset, expected, found }
     }
 
-    fn head(&mut self) -> Result<Head, CelError> {
-        let (record, at) = (self.record, self.r.offset());
-        let cut = |source| CelError::Cut { record, source };
-        let first = self.r.u8("item").map_err(cut)?;
-        let number = match first & 0x1F {
-            small @ 0..=23 => u64::from(small),
-            24 => u64::from(self.r.u8("number").map_err(cut)?),
-            25 => u64::from(self.r.u16_be("number").map_err(cut)?),
-            26 => u64::from(self.r.u32_be("number").map_err(cut)?),
-            27 => self.r.u64_be("number").map_err(cut)?,
-            _ => return Err(self.field(at, "a definite length", u64::from(first))),
-        };
-        Ok((first >> 5, number))
+    fn told(&self, error: HeadError) -> CelError {
+        match error {
+            HeadError::Short(source) => CelError::Cut { record: self.record, source },
+            HeadError::Indefinite { offset, first } => {
+                self.field(offset, "a definite length", u64::from(first))
+            }
+        }
+    }
+
+    fn head(&mut self) -> Result<(u8, u64), CelError> {
+        cbor::head(&mut self.r).map_err(|error| self.told(error))
     }
 
     /// An item of a major type; returns its number.
@@ -159,31 +148,10 @@ impl<'a> Items<'a> {
 
     fn bytes(&mut self, major: u8, what: &'static str) -> Result<&'a [u8], CelError> {
         let len = self.expect(major, what)?;
-        self.take(len, what)
+        cbor::take(&mut self.r, len, what).map_err(|error| self.told(error.into()))
     }
 
-    fn take(&mut self, len: u64, what: &'static str) -> Result<&'a [u8], CelError> {
-        let record = self.record;
-        // A length beyond the address space is past the end of every log.
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        self.r.take(len, what).map_err(|source| CelError::Cut { record, source })
-    }
-
-    /// Passes over one item with all that is in it. Every item takes at least a byte, so the log's length bounds this.
     fn skip(&mut self) -> Result<(), CelError> {
-        let mut left = 1_u64;
-        while let Some(fewer) = left.checked_sub(1) {
-            left = match self.head()? {
-                (BYTES | TEXT, len) => {
-                    self.take(len, "item")?;
-                    fewer
-                }
-                (ARRAY, count) => fewer.saturating_add(count),
-                (MAP, count) => fewer.saturating_add(count.saturating_mul(2)),
-                (TAG, _) => fewer.saturating_add(1),
-                _ => fewer,
-            };
-        }
-        Ok(())
+        cbor::skip(&mut self.r).map_err(|error| self.told(error))
     }
 }

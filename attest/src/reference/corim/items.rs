@@ -3,15 +3,9 @@
 //! Everything that is announced takes at least a byte, so the document's length bounds all work.
 
 use super::error::CorimError;
+use crate::cbor::{self, ARRAY, BYTES, HeadError, MAP, NEGATIVE};
+pub(super) use crate::cbor::{TAG, TEXT, UNSIGNED};
 use crate::wire::Reader;
-
-pub(super) const UNSIGNED: u8 = 0;
-const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-pub(super) const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-pub(super) const TAG: u8 = 6;
 
 /// A key that no map of the draft has.
 const LARGEST_KEY: u64 = 63;
@@ -54,20 +48,19 @@ impl<'a> Items<'a> {
         self.r.finish("document").map_err(|source| CorimError::Cut { base, source })
     }
 
-    /// The head of an item (RFC 8949 §3): its major type and its number.
+    /// Offsets of the reader count within this document; those of a [`CorimError`] from the start of the whole one.
+    fn told(&self, error: HeadError) -> CorimError {
+        match error {
+            HeadError::Short(source) => CorimError::Cut { base: self.base, source },
+            HeadError::Indefinite { offset, .. } => {
+                Self::wrong(self.base.saturating_add(offset), "a definite length", "an indefinite one")
+            }
+        }
+    }
+
+    /// The head of an item: its major type and its number.
     pub(super) fn head(&mut self) -> Result<(u8, u64), CorimError> {
-        let (base, at) = (self.base, self.at());
-        let cut = |source| CorimError::Cut { base, source };
-        let first = self.r.u8("item").map_err(cut)?;
-        let number = match first & 0x1F {
-            small @ 0..=23 => u64::from(small),
-            24 => u64::from(self.r.u8("number").map_err(cut)?),
-            25 => u64::from(self.r.u16_be("number").map_err(cut)?),
-            26 => u64::from(self.r.u32_be("number").map_err(cut)?),
-            27 => self.r.u64_be("number").map_err(cut)?,
-            _ => return Err(Self::wrong(at, "a definite length", "an indefinite one")),
-        };
-        Ok((first >> 5, number))
+        cbor::head(&mut self.r).map_err(|error| self.told(error))
     }
 
     /// The head of the next item, which stays where it is.
@@ -85,10 +78,7 @@ impl<'a> Items<'a> {
     }
 
     fn take(&mut self, len: u64, what: &'static str) -> Result<&'a [u8], CorimError> {
-        let base = self.base;
-        // A length beyond the address space is past the end of every document.
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        self.r.take(len, what).map_err(|source| CorimError::Cut { base, source })
+        cbor::take(&mut self.r, len, what).map_err(|error| self.told(error.into()))
     }
 
     pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], CorimError> {
@@ -166,19 +156,7 @@ impl<'a> Items<'a> {
     /// Passes over one item with all that is in it, and returns its bytes.
     pub(super) fn raw(&mut self) -> Result<&'a [u8], CorimError> {
         let start = self.r.offset();
-        let mut left = 1_u64;
-        while let Some(fewer) = left.checked_sub(1) {
-            left = match self.head()? {
-                (BYTES | TEXT, len) => {
-                    self.take(len, "item")?;
-                    fewer
-                }
-                (ARRAY, count) => fewer.saturating_add(count),
-                (MAP, count) => fewer.saturating_add(count.saturating_mul(2)),
-                (TAG, _) => fewer.saturating_add(1),
-                _ => fewer,
-            };
-        }
+        cbor::skip(&mut self.r).map_err(|error| self.told(error))?;
         Ok(self.bytes.get(start..self.r.offset()).unwrap_or_default())
     }
 }
