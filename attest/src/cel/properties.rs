@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::digest::HashAlgorithm;
-use crate::eventlog::builder::{LogBuilder, good_boot};
+use crate::eventlog::tests::builder::{LogBuilder, good_boot};
 use crate::eventlog::{BootLogs, EventLog, MeasuredBoot, PcrVerdict, measured_logs};
 use crate::pcr::PcrIndex;
 

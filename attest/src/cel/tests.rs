@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::builder::{LogBuilder, good_boot, image_load};
+use crate::eventlog::tests::builder::{LogBuilder, good_boot, image_load};
 use crate::eventlog::{BootLogs, EventLog, EventType, PcrVerdict, measured_logs};
 use crate::pcr::{PcrIndex, ReplayedPcrs};
 

@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
+use super::data::{action, ipl, tag, variable};
 use super::event::Event;
 use super::event_type::EventType;
-use super::{action, ipl, tag, variable};
 use crate::digest::{Digest, HashAlgorithm};
 
 /// Whether an event's data is covered by its digest in one bank.

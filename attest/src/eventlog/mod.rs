@@ -25,126 +25,72 @@
 //! # Ok::<(), attest::eventlog::EventLogError>(())
 //! ```
 
-mod action;
-mod authority;
 mod binding;
-mod command_line;
-mod configuration;
 mod data;
-mod describe;
-mod detail;
-mod device_path;
-mod diagnosis;
-mod diff;
 mod error;
 mod event;
 mod event_type;
-mod exit_boot_services;
-mod explain;
 mod facts;
-mod final_events;
-mod firmware;
-mod firmware_blob;
-mod gpt;
-mod guid;
-mod handoff;
 mod header;
-mod image;
-mod ipl;
-mod load_option;
-mod loaded_image;
-mod logged;
-mod logs;
-mod measured;
 mod placement;
-mod platform_id;
-mod registers;
-mod role;
-mod sbat;
-mod secure_boot;
-mod seen;
-mod separator;
-mod shim;
-mod signature;
-mod sipa;
-mod spdm;
+mod replay;
+mod report;
 mod startup;
-mod system;
-mod tag;
-mod text;
-mod uki;
-mod variable;
-mod variable_value;
-mod view;
 
 #[cfg(test)]
-mod attacks;
-#[cfg(test)]
-pub(crate) mod builder;
-#[cfg(test)]
-mod data_mutations;
-#[cfg(test)]
-mod fact_attacks;
-#[cfg(test)]
-mod other_machines;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod recorded;
-#[cfg(test)]
-mod rewritten_logs;
+pub(crate) mod tests;
 
-pub use authority::{MeasuredAuthority, describe_authority};
 pub use binding::{Binding, Hint, Portion};
-pub use command_line::CommandLine;
-pub use configuration::SecureBootConfiguration;
 pub use data::EventData;
-pub use describe::{describe, summary_line};
-pub use detail::{EventDetail, VariableDetail};
-pub use device_path::{DevicePath, DevicePaths};
-pub use diagnosis::{Cause, Diagnosis, EventPlace, MAX_HASHES, diagnose};
-pub use diff::{BootDiff, Change, ChangedEvent, ChangedPcr, diff};
+pub use data::device_path::{DevicePath, DevicePaths};
+pub use data::firmware_blob::FirmwareBlob;
+pub use data::gpt::{Gpt, Partition};
+pub use data::guid::Guid;
+pub use data::handoff::HandoffTables;
+pub use data::image::ImageLoad;
+pub use data::ipl::Ipl;
+pub use data::load_option::{LoadOption, LoadOrder};
+pub use data::platform_id::{Locator, PlatformId, PlatformNames};
+pub use data::sbat::SbatLevel;
+pub use data::signature::{
+    Signature, SignatureData, SignatureKind, SignatureList, SignatureLists, X509Certificate, X509Fields,
+};
+pub use data::sipa::{SipaEvent, SipaEvents};
+pub use data::spdm::SpdmDevice;
+pub use data::tag::TaggedEvent;
+pub use data::text::Utf16;
+pub(crate) use data::text::escaped;
+pub use data::variable::UefiVariable;
+pub use data::variable_value::{Authority, AuthorityEntry, VariableValue};
 pub use error::{EventDataError, EventLogError};
 pub use event::Event;
 pub use event_type::EventType;
-pub use exit_boot_services::ExitBootServices;
-pub use explain::{Explanation, Step, explain};
+pub use facts::authority::{MeasuredAuthority, describe_authority};
+pub use facts::command_line::CommandLine;
+pub use facts::configuration::SecureBootConfiguration;
+pub use facts::exit_boot_services::ExitBootServices;
+pub use facts::firmware::FirmwareVersion;
+pub use facts::loaded_image::LoadedImage;
+pub use facts::secure_boot::{SecureBoot, SecureBootDoubt};
+pub use facts::separator::{BootFault, Separator, SeparatorState};
+pub use facts::shim::ShimState;
+pub(crate) use facts::system::PHASES;
+pub use facts::system::{MeasuredFileSystem, SystemIdentity};
+pub use facts::uki::{EfiStub, UkiSection};
 pub use facts::{Facts, Misplaced, Place};
-pub use final_events::FinalEvents;
-pub use firmware::FirmwareVersion;
-pub use firmware_blob::FirmwareBlob;
-pub use gpt::{Gpt, Partition};
-pub use guid::Guid;
-pub use handoff::HandoffTables;
 pub use header::SpecId;
-pub use image::ImageLoad;
-pub use ipl::Ipl;
-pub use load_option::{LoadOption, LoadOrder};
-pub use loaded_image::LoadedImage;
-pub use logs::{BootLogs, LogSource, MAX_MEASUREMENT_LOGS};
-pub use measured::{Counts, MeasuredBoot, MeasuredEvent, MeasuredRecord, PcrVerdict};
-pub(crate) use measured::{measured_boot, measured_logs};
 pub use placement::{Placement, pcr_usage, placement};
-pub use platform_id::{Locator, PlatformId, PlatformNames};
-pub use role::Role;
-pub use sbat::SbatLevel;
-pub use secure_boot::{SecureBoot, SecureBootDoubt};
-pub use separator::{BootFault, Separator, SeparatorState};
-pub use shim::ShimState;
-pub use signature::{
-    Signature, SignatureData, SignatureKind, SignatureList, SignatureLists, X509Certificate, X509Fields,
-};
-pub use sipa::{SipaEvent, SipaEvents};
-pub use spdm::SpdmDevice;
-pub(crate) use system::PHASES;
-pub use system::{MeasuredFileSystem, SystemIdentity};
-pub use tag::TaggedEvent;
-pub use text::Utf16;
-pub(crate) use text::escaped;
-pub use uki::{EfiStub, UkiSection};
-pub use variable::UefiVariable;
-pub use variable_value::{Authority, AuthorityEntry, VariableValue};
-pub use view::EventView;
+pub use replay::final_events::FinalEvents;
+pub use replay::logs::{BootLogs, LogSource, MAX_MEASUREMENT_LOGS};
+pub use replay::measured::{Counts, MeasuredBoot, MeasuredEvent, MeasuredRecord, PcrVerdict};
+pub(crate) use replay::measured::{measured_boot, measured_logs};
+pub use report::describe::{describe, summary_line};
+pub use report::detail::{EventDetail, VariableDetail};
+pub use report::diagnosis::{Cause, Diagnosis, EventPlace, MAX_HASHES, diagnose};
+pub use report::diff::{BootDiff, Change, ChangedEvent, ChangedPcr, diff};
+pub use report::explain::{Explanation, Step, explain};
+pub use report::role::Role;
+pub use report::view::EventView;
 
 use crate::digest::HashAlgorithm;
 use crate::pcr::ReplayedPcrs;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::eventlog::builder::{LogBuilder, good_boot};
+use crate::eventlog::tests::builder::{LogBuilder, good_boot};
 use crate::eventlog::{EventType, Guid};
 
 const BANK: HashAlgorithm = HashAlgorithm::Sha256;

@@ -2,7 +2,7 @@
 
 use super::{BANK, agile, boot, judge_boot, pcr, policy, reasons};
 use crate::digest::HashAlgorithm;
-use crate::eventlog::builder::{LogBuilder, good_boot};
+use crate::eventlog::tests::builder::{LogBuilder, good_boot};
 use crate::eventlog::{EventLog, EventType as E, measured_boot};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{BANK, agile, boot, claims, good, reasons};
 use crate::eventlog::EventType as E;
-use crate::eventlog::builder::{LogBuilder, utf16};
+use crate::eventlog::tests::builder::{LogBuilder, utf16};
 
 const RULE: &str = "command_line = [\"ro quiet\"]";
 

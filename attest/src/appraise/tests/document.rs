@@ -1,7 +1,7 @@
 //! The document of facts: bounded, and without hints.
 
 use super::{BANK, agile, boot, claims, good};
-use crate::eventlog::builder::{LogBuilder, image_load, signature_list, utf16, variable};
+use crate::eventlog::tests::builder::{LogBuilder, image_load, signature_list, utf16, variable};
 use crate::eventlog::{EventType as E, Guid, SignatureKind};
 
 fn json(log: &LogBuilder) -> String {

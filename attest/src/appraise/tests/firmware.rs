@@ -1,7 +1,7 @@
 //! The firmware: version, debugger, drivers from cards, hand-over, event types; and PCRs that are tolerated.
 
 use super::{BANK, agile, boot, claims, good, judge, reasons};
-use crate::eventlog::builder::image_load;
+use crate::eventlog::tests::builder::image_load;
 use crate::eventlog::{EventLog, EventType as E, measured_boot};
 use crate::pcr::PcrIndex;
 

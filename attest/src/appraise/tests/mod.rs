@@ -10,7 +10,7 @@ mod secure_boot;
 
 use crate::appraisal::{BootClaims, Outcome};
 use crate::digest::HashAlgorithm;
-use crate::eventlog::builder::{LogBuilder, good_boot};
+use crate::eventlog::tests::builder::{LogBuilder, good_boot};
 use crate::eventlog::{EventLog, MeasuredBoot, measured_boot};
 use crate::pcr::PcrIndex;
 use crate::policy::Policy;

@@ -3,7 +3,7 @@
 use super::{BANK, claims, good, judge_boot, policy};
 use crate::cel;
 use crate::digest::Digest;
-use crate::eventlog::builder::{LogBuilder, image_load, utf16, variable};
+use crate::eventlog::tests::builder::{LogBuilder, image_load, utf16, variable};
 use crate::eventlog::{BootLogs, EventLog, EventType as E, Guid, measured_logs};
 
 /// A record of systemd's log with a digest that is not of its text.

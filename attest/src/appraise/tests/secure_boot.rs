@@ -1,7 +1,7 @@
 //! Who vouched for images, and what is revoked.
 
 use super::{BANK, agile, boot, claims, good, judge, reasons};
-use crate::eventlog::builder::{LogBuilder, image_load, signature_list, variable};
+use crate::eventlog::tests::builder::{LogBuilder, image_load, signature_list, variable};
 use crate::eventlog::{EventType as E, Guid, SignatureKind};
 
 /// A certificate of an own recording: what vouched for its image.
