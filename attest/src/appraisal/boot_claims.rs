@@ -101,7 +101,14 @@ pub struct KeyDatabaseClaim {
     /// Its X.509 certificates, in order.
     pub certificates: Vec<CertificateClaim>,
     /// SHA-256 digests of images, in order, in hex.
-    pub image_sha256: Vec<String>,
+    #[serde(serialize_with = "bare_hex")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub image_sha256: Vec<Digest>,
+}
+
+/// Digests whose algorithm the field's name says.
+fn bare_hex<S: serde::Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(digests.iter().map(Digest::to_hex))
 }
 
 /// A certificate.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::bank;
 use super::facts::{self, refuse_unless_tolerated};
-use super::release::{self, Judged, Measurements, Releases};
+use super::release::{self, Judged, Releases};
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
 use crate::digest::HashAlgorithm;
 use crate::eventlog::{MeasuredBoot, PcrVerdict};
@@ -35,9 +35,7 @@ pub(super) fn judge<'r>(
     if !judged.iter().any(|pcr| boot.is_some_and(|boot| boot.matches(bank, *pcr))) {
         outcome.reasons.push(nothing_measured(bank));
     }
-    let measured = Measurements::of(boot, bank, &judged);
-    let tolerated = &policy.quote.tolerate;
-    let shown = Judged { bank, pcrs: &judged, tolerated, quote, boot, measured: &measured };
+    let shown = Judged::new(policy, &judged, quote, boot);
     let releases = release::find(policy, references, &shown, now, outcome);
     list_claims(policy, releases.matching(), &shown, outcome);
     if let Some(boot) = boot {

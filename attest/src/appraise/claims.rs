@@ -5,7 +5,7 @@ use crate::appraisal::{
     FileSystemClaim, FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim,
     SbatLevelClaim, SecureBootClaims, SecureBootState, ShimClaims, SystemClaims, UkiSectionClaim,
 };
-use crate::digest::{Digest, HashAlgorithm};
+use crate::digest::HashAlgorithm;
 use crate::eventlog::{
     CommandLine, ExitBootServices, Facts, LoadedImage, MeasuredAuthority, MeasuredFileSystem, SbatLevel,
     SecureBoot, SignatureLists, X509Certificate,
@@ -141,11 +141,7 @@ fn key_database(name: &str, hashes: usize, lists: SignatureLists<'_>, cut: &mut 
             .into_iter()
             .map(certificate)
             .collect(),
-        image_sha256: cut
-            .list(&format!("secure_boot.{name}.image_sha256"), hashes, images)
-            .iter()
-            .map(Digest::to_hex)
-            .collect(),
+        image_sha256: cut.list(&format!("secure_boot.{name}.image_sha256"), hashes, images),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which release a device booted: the references against its PCRs and their events.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use crate::appraisal::{Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{MeasuredBoot, Role};
 use crate::pcr::PcrIndex;
-use crate::policy::{Policy, Reaction, ReleaseScope};
+use crate::policy::{Policy, QuoteRules, Reaction, ReleaseScope};
 use crate::quote::VerifiedQuote;
 use crate::reference::expectation::{Measured, Steps, differences, same};
 use crate::reference::{FileKey, Knowledge, Period, ReferenceValues, Standing, TrustedReference, knowledge};
@@ -61,7 +62,6 @@ impl<'r> Releases<'r> {
 }
 
 /// What is judged of a boot.
-#[derive(Clone, Copy)]
 pub(super) struct Judged<'j, 'a> {
     pub(super) bank: HashAlgorithm,
     pub(super) pcrs: &'j [PcrIndex],
@@ -69,36 +69,23 @@ pub(super) struct Judged<'j, 'a> {
     pub(super) tolerated: &'j [PcrIndex],
     pub(super) quote: &'j VerifiedQuote,
     pub(super) boot: Option<&'j MeasuredBoot<'a>>,
-    pub(super) measured: &'j Measurements,
+    /// What was measured into the judged PCRs that the logs explain. It is read once, for the first reference that tells its
+    /// events, so that a long log costs no more with many references.
+    measured: OnceCell<BTreeMap<PcrIndex, Vec<Measured>>>,
 }
 
-/// What was measured into the judged PCRs that the logs explain. It is read once, so that a long log costs no more with
-/// many references.
-#[derive(Debug, Default)]
-pub(super) struct Measurements(BTreeMap<PcrIndex, Vec<Measured>>);
-
-impl Measurements {
-    pub(super) fn of(boot: Option<&MeasuredBoot<'_>>, bank: HashAlgorithm, pcrs: &[PcrIndex]) -> Self {
-        let measured = |pcr: &PcrIndex| Some((*pcr, Self::read(boot?, bank, *pcr)?));
-        Self(pcrs.iter().filter_map(measured).collect())
+impl<'j, 'a> Judged<'j, 'a> {
+    /// The PCRs `pcrs` of the policy's bank.
+    pub(super) const fn new(
+        policy: &'j Policy,
+        pcrs: &'j [PcrIndex],
+        quote: &'j VerifiedQuote,
+        boot: Option<&'j MeasuredBoot<'a>>,
+    ) -> Self {
+        let QuoteRules { bank, tolerate, .. } = &policy.quote;
+        Self { bank: *bank, pcrs, tolerated: tolerate.as_slice(), quote, boot, measured: OnceCell::new() }
     }
 
-    /// By all logs; `None` when they do not explain the PCR.
-    fn read(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Option<Vec<Measured>> {
-        let mut measured: Vec<_> = boot
-            .events_of(bank, pcr)?
-            .map(|event| Measured { digest: *event.digest(), role: Role::of(event.event()).to_string() })
-            .collect();
-        measured.extend(
-            boot.records_of(bank, pcr)?
-                .into_iter()
-                .map(|record| Measured { digest: *record.digest(), role: Role::System.to_string() }),
-        );
-        Some(measured)
-    }
-}
-
-impl<'j> Judged<'j, '_> {
     /// Whether a PCR is as the values say. PCRs that they do not have are not.
     pub(super) fn fits(&self, values: &ReferenceValues, pcr: PcrIndex) -> bool {
         if values.bank != self.bank {
@@ -120,8 +107,25 @@ impl<'j> Judged<'j, '_> {
     }
 
     /// What was measured into a PCR, by all logs; `None` when they do not explain it.
-    fn measured(&self, pcr: PcrIndex) -> Option<&'j [Measured]> {
-        self.measured.0.get(&pcr).map(Vec::as_slice)
+    fn measured(&self, pcr: PcrIndex) -> Option<&[Measured]> {
+        self.measured.get_or_init(|| self.read()).get(&pcr).map(Vec::as_slice)
+    }
+
+    fn read(&self) -> BTreeMap<PcrIndex, Vec<Measured>> {
+        let Some(boot) = self.boot else { return BTreeMap::new() };
+        let explained = self.pcrs.iter().filter(|pcr| boot.matches(self.bank, **pcr));
+        let mut measured: BTreeMap<_, Vec<_>> = explained.map(|pcr| (*pcr, Vec::new())).collect();
+        for (pcr, event) in boot.covered_events(self.bank) {
+            let role = || Role::of(event.event()).to_string();
+            let of_pcr = measured.get_mut(&pcr);
+            of_pcr.into_iter().for_each(|all| all.push(Measured { digest: *event.digest(), role: role() }));
+        }
+        for (pcr, all) in &mut measured {
+            let records = boot.records_of(self.bank, *pcr).unwrap_or_default();
+            let role = || Role::System.to_string();
+            all.extend(records.iter().map(|record| Measured { digest: *record.digest(), role: role() }));
+        }
+        measured
     }
 }
 

@@ -113,21 +113,23 @@ impl Judgement<'_, '_> {
             Reaction::Refuse => Tolerance::Refuse,
             Reaction::Report => Tolerance::Report,
         };
-        let authorities = || self.facts.authorities().into_iter().flatten();
+        let authorities = self.facts.authorities().unwrap_or_default();
         let mut told = |what: &str, found: String| {
             react(tolerance, Reason { found, ..self.reason("e10", what) }, outcome);
         };
-        for authority in authorities().filter(|authority| self.facts.is_in_db(authority) == Some(false)) {
+        for authority in authorities.iter().filter(|authority| self.facts.is_in_db(authority) == Some(false))
+        {
             let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
             told("an image was loaded by an authority that is not in the measured db", found);
         }
         let Some(dbx) = self.facts.configuration().dbx else { return };
-        let forbidden = Forbidden::of(&dbx);
-        for authority in authorities().filter(|authority| forbidden.has_authority(authority)) {
+        let images = loaded(boot, self.facts);
+        let forbidden = Forbidden::of(&dbx, authorities, &images);
+        for authority in authorities.iter().filter(|authority| forbidden.has_authority(authority)) {
             let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
             told("an image was loaded by an authority that the measured dbx forbids", found);
         }
-        for digest in loaded(boot, self.facts).filter(|digest| forbidden.images.contains(digest)) {
+        for digest in images.iter().filter(|digest| forbidden.images.contains(digest)) {
             told("an image was loaded that the measured dbx forbids", digest.to_string());
         }
     }
@@ -209,18 +211,20 @@ fn named(signature: &crate::eventlog::Signature<'_>) -> Option<Digest> {
 }
 
 /// The images of PCR 4 and 2, by the hashes of every bank in which they are proven.
-fn loaded<'a>(boot: &MeasuredBoot<'a>, facts: &Facts<'a>) -> impl Iterator<Item = Digest> + use<'a> {
+fn loaded(boot: &MeasuredBoot<'_>, facts: &Facts<'_>) -> Vec<Digest> {
     let banks = HashAlgorithm::ALL.into_iter().filter(|bank| *bank != HashAlgorithm::Sha1);
     // Those of the judged bank are known already.
     let of_facts = facts.images().unwrap_or_default().iter().map(|image| *image.digest());
     let of_facts = of_facts.filter(|digest| digest.algorithm() != HashAlgorithm::Sha1);
     let others = banks.filter(|bank| *bank != facts.bank()).filter_map(|bank| boot.images(bank));
-    let images: Vec<_> = of_facts.chain(others.flatten().map(|image| *image.digest())).collect();
-    images.into_iter().chain(facts.option_roms().unwrap_or_default().to_vec())
+    let others = others.flatten().map(|image| *image.digest());
+    of_facts.chain(others).chain(facts.option_roms().unwrap_or_default().iter().copied()).collect()
 }
 
-/// What dbx forbids, in sets: a log has room for as many images and authorities as a dbx for entries, and for a
-/// certificate of megabytes, which must not be hashed for each of them (threat e06).
+/// What of a boot dbx forbids, out of one walk over dbx. What was loaded stands in sets: a log has room for as many images
+/// and authorities as a dbx for entries, and for a certificate of megabytes, which must not be hashed for each of them
+/// (threat e06).
+#[derive(Default)]
 struct Forbidden<'d> {
     contents: BTreeSet<&'d [u8]>,
     images: BTreeSet<Digest>,
@@ -230,15 +234,19 @@ struct Forbidden<'d> {
 }
 
 impl<'d> Forbidden<'d> {
-    fn of(dbx: &SignatureLists<'d>) -> Self {
-        let certificates: BTreeSet<_> =
-            dbx.signatures().filter_map(|signature| signature.certificate_hash()).collect();
-        Self {
-            algorithms: certificates.iter().map(Digest::algorithm).collect(),
-            certificates,
-            contents: dbx.signatures().map(|signature| signature.data().content()).collect(),
-            images: dbx.signatures().filter_map(|signature| signature.image_hash()).collect(),
+    fn of(dbx: &SignatureLists<'d>, authorities: &[MeasuredAuthority<'_>], images: &[Digest]) -> Self {
+        let vouched: BTreeSet<_> =
+            authorities.iter().filter_map(|authority| Some(authority.authority()?.content())).collect();
+        let loaded: BTreeSet<_> = images.iter().copied().collect();
+        let mut forbidden = Self::default();
+        for signature in dbx.signatures() {
+            let content = Some(signature.data().content());
+            forbidden.contents.extend(content.filter(|content| vouched.contains(content)));
+            forbidden.images.extend(signature.image_hash().filter(|hash| loaded.contains(hash)));
+            forbidden.certificates.extend(signature.certificate_hash());
         }
+        forbidden.algorithms = forbidden.certificates.iter().map(Digest::algorithm).collect();
+        forbidden
     }
 
     fn has_authority(&self, authority: &MeasuredAuthority<'_>) -> bool {

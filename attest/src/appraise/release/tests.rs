@@ -80,15 +80,7 @@ fn ask(policy: &Policy, references: &[TrustedReference], now: i64) -> (Vec<Strin
     let log = file("eventlog.bin");
     let log = EventLog::parse(&log).unwrap();
     let boot = measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied());
-    let measured = Measurements::of(Some(&boot), HashAlgorithm::Sha256, &policy.quote.pcrs);
-    let judged = Judged {
-        measured: &measured,
-        bank: HashAlgorithm::Sha256,
-        pcrs: &policy.quote.pcrs,
-        tolerated: &policy.quote.tolerate,
-        quote: &quote,
-        boot: Some(&boot),
-    };
+    let judged = Judged::new(policy, &policy.quote.pcrs, &quote, Some(&boot));
     let mut outcome = Outcome::default();
     let found = find(policy, references, &judged, at(now), &mut outcome);
     (found.matching().iter().map(|reference| reference.values().title()).collect(), outcome)

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::Place;
 use super::seen::Seen;
-use super::separator::{SeparatorDigests, SeparatorState};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::data::EventData;
 use crate::eventlog::data::guid::Guid;
 use crate::eventlog::data::text::Utf16;
 use crate::eventlog::event_type::EventType;
+use crate::eventlog::replay::separators::{SeparatorDigests, SeparatorState};
 
 /// Longer than any version; blobs that are no version would fill a report.
 const MAX_VERSION: usize = 128;
@@ -77,9 +77,9 @@ pub(super) struct FirmwareEvents<'a> {
 }
 
 impl<'a> FirmwareEvents<'a> {
-    pub(super) fn new(separator: Option<&SeparatorState>) -> Self {
+    pub(super) fn new(separator: Option<SeparatorState>) -> Self {
         let separator = match separator {
-            Some(SeparatorState::Once { event }) => Some(*event),
+            Some(SeparatorState::Once { event }) => Some(event),
             _ => None,
         };
         Self { separator, version: FirmwareVersion::Unknown, first: None }

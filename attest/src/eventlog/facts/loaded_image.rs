@@ -1,11 +1,13 @@
 //! What PCR 4 vouches for having been loaded.
 
 use super::seen::Seen;
-use super::separator::SeparatorDigests;
-use crate::digest::Digest;
+use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::data::EventData;
 use crate::eventlog::data::image::ImageLoad;
 use crate::eventlog::event_type::EventType;
+use crate::eventlog::replay::measured::MeasuredBoot;
+use crate::eventlog::replay::separators::SeparatorDigests;
+use crate::pcr::PcrIndex;
 
 /// Something that PCR 4 vouches for having been loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +19,22 @@ pub struct LoadedImage<'a> {
     hint: Option<ImageLoad<'a>>,
 }
 
+impl<'a> MeasuredBoot<'a> {
+    /// What was loaded, in order, out of PCR 4; `None` when PCR 4 does not match, or not by the firmware's log alone.
+    ///
+    /// Every measurement of PCR 4 counts that is neither a separator nor an action whose text its digest covers: an
+    /// image that the log calls something else stays in the list (threat e11).
+    #[must_use]
+    pub fn images(&self, bank: HashAlgorithm) -> Option<impl Iterator<Item = LoadedImage<'a>> + use<'a>> {
+        let separators = SeparatorDigests::of(bank);
+        let events = PcrIndex::new(4).filter(|pcr| self.is_whole(bank, *pcr));
+        let events = self.events_of(bank, events?)?;
+        Some(events.filter_map(move |measured| LoadedImage::of(&Seen::new(measured), &separators)))
+    }
+}
+
 impl<'a> LoadedImage<'a> {
-    pub(in crate::eventlog) fn of(seen: &Seen<'a>, separators: &SeparatorDigests) -> Option<Self> {
+    pub(super) fn of(seen: &Seen<'a>, separators: &SeparatorDigests) -> Option<Self> {
         let event = seen.event();
         if separators.recognise(seen.digest()).is_some() || seen.action().is_some() {
             return None;

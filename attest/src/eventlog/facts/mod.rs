@@ -1,14 +1,14 @@
 //! What a measured boot proves, in one bank.
 
 pub(super) mod authority;
+pub(super) mod boot_fault;
 pub(super) mod command_line;
 pub(super) mod configuration;
 pub(super) mod exit_boot_services;
 pub(super) mod firmware;
 pub(super) mod loaded_image;
 pub(super) mod secure_boot;
-pub(super) mod seen;
-pub(super) mod separator;
+mod seen;
 pub(super) mod shim;
 pub(super) mod system;
 pub(super) mod uki;
@@ -24,10 +24,12 @@ use super::data::text::Utf16;
 use super::event::Event;
 use super::event_type::EventType;
 use super::placement::Placement;
-use super::replay::measured::{MeasuredBoot, PcrVerdict};
+use super::replay::measured::{MeasuredBoot, MeasuredEvent, PcrVerdict};
+use super::replay::separators::{SeparatorDigests, SeparatorState};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use authority::MeasuredAuthority;
+use boot_fault::{BootFault, LateEvents, Separators};
 use command_line::{CommandLine, CommandLineEvents};
 use configuration::SecureBootConfiguration;
 use exit_boot_services::ExitBootServices;
@@ -35,7 +37,6 @@ use firmware::{Alarms, FirmwareEvents, FirmwareVersion, option_rom};
 use loaded_image::LoadedImage;
 use secure_boot::{SecureBoot, SecureBootEvents, Standing};
 use seen::Seen;
-use separator::{BootFault, SeparatorDigests, SeparatorState, States};
 use shim::{ShimEvents, ShimState};
 use system::SystemIdentity;
 use uki::{EfiStub, EfiStubEvents, OverrideEvents, UkiEvents, UkiSection};
@@ -60,7 +61,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
     bank: HashAlgorithm,
-    separators: States,
+    separators: Separators,
     faults: Vec<BootFault>,
     secure_boot: SecureBoot,
     configuration: SecureBootConfiguration<'a>,
@@ -94,22 +95,19 @@ pub struct Misplaced {
     pub count: u32,
 }
 
-impl<'a> Facts<'a> {
-    pub(super) fn of(boot: &MeasuredBoot<'a>, bank: HashAlgorithm) -> Self {
-        let states = separator::states(boot, bank);
-        let whole: Vec<_> = PcrIndex::all().filter(|pcr| boot.is_whole(bank, *pcr)).collect();
-        let mut events = Events::new(bank, &states, &whole);
-        for (pcr, measured) in boot.covered_events(bank).filter(|(pcr, _)| whole.contains(pcr)) {
-            events.see(pcr, Seen::new(measured));
+impl<'a> MeasuredBoot<'a> {
+    /// What `bank` proves about the boot: one walk over the events of the PCRs that match.
+    #[must_use]
+    pub fn facts(&self, bank: HashAlgorithm) -> Facts<'a> {
+        let mut events = Events::new(self, bank);
+        for (pcr, measured) in self.covered_events(bank) {
+            events.see(pcr, measured);
         }
-        let phases = PcrIndex::new(11).filter(|pcr| whole.contains(pcr));
-        for record in phases.and_then(|pcr| boot.records_of(bank, pcr)).unwrap_or_default() {
-            events.uki.see_record(record.digest());
-        }
-        let faults = separator::faults(boot, bank, &states);
-        events.conclude(boot, &whole, states, faults)
+        events.conclude(self)
     }
+}
 
+impl<'a> Facts<'a> {
     /// The bank that proves them.
     #[must_use]
     pub const fn bank(&self) -> HashAlgorithm {
@@ -260,7 +258,11 @@ impl<'a> Facts<'a> {
 /// The facts in the making: every event of a matching PCR is looked at once.
 struct Events<'a> {
     bank: HashAlgorithm,
-    separators: SeparatorDigests,
+    /// The PCRs whose events are all that they took before the system ran: no fact is read from another.
+    whole: Vec<PcrIndex>,
+    separators: Separators,
+    separator_digests: SeparatorDigests,
+    late: LateEvents,
     firmware: FirmwareEvents<'a>,
     option_roms: Vec<Digest>,
     images: Vec<LoadedImage<'a>>,
@@ -277,11 +279,14 @@ struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    fn new(bank: HashAlgorithm, states: &States, whole: &[PcrIndex]) -> Self {
-        let line = |pcr| states.get(&pcr).filter(|_| whole.contains(&pcr));
+    fn new(boot: &MeasuredBoot<'_>, bank: HashAlgorithm) -> Self {
+        let whole: Vec<_> = PcrIndex::all().filter(|pcr| boot.is_whole(bank, *pcr)).collect();
+        let line = |pcr| boot.separator(bank, pcr).filter(|_| whole.contains(&pcr));
         Self {
             bank,
-            separators: SeparatorDigests::of(bank),
+            separators: boot_fault::separators(boot, bank),
+            separator_digests: SeparatorDigests::of(bank),
+            late: LateEvents::default(),
             firmware: FirmwareEvents::new(line(PcrIndex::FIRMWARE)),
             option_roms: Vec::new(),
             images: Vec::new(),
@@ -295,10 +300,16 @@ impl<'a> Events<'a> {
             uki: UkiEvents::new(bank),
             overrides: OverrideEvents::default(),
             misplaced: BTreeMap::new(),
+            whole,
         }
     }
 
-    fn see(&mut self, pcr: PcrIndex, seen: Seen<'a>) {
+    fn see(&mut self, pcr: PcrIndex, measured: MeasuredEvent<'a>) {
+        self.late.see(pcr, measured.event(), &self.separators);
+        if !self.whole.contains(&pcr) {
+            return;
+        }
+        let seen = Seen::new(measured);
         if matches!(seen.event().placement(), Placement::NotInProfile | Placement::UnknownType) {
             let first = Misplaced { place: seen.place(), kind: seen.kind(), count: 0 };
             let misplaced = self.misplaced.entry(pcr).or_insert(first);
@@ -306,8 +317,8 @@ impl<'a> Events<'a> {
         }
         match pcr.get() {
             0 => self.firmware.see(&seen),
-            2 => self.option_roms.extend(option_rom(&self.separators, &seen)),
-            4 => self.images.extend(LoadedImage::of(&seen, &self.separators)),
+            2 => self.option_roms.extend(option_rom(&self.separator_digests, &seen)),
+            4 => self.images.extend(LoadedImage::of(&seen, &self.separator_digests)),
             5 => self.exit.see(&seen),
             7 => self.see_secure_boot(&seen),
             8 => self.command_line.see(&seen),
@@ -321,7 +332,7 @@ impl<'a> Events<'a> {
     fn see_secure_boot(&mut self, seen: &Seen<'a>) {
         self.alarms.see(seen);
         // Without a single separator, a separator is still none of the authorities.
-        if self.separators.recognise(seen.digest()).is_some() {
+        if self.separator_digests.recognise(seen.digest()).is_some() {
             self.secure_boot.see(seen);
         } else if matches!(self.secure_boot.see(seen), Standing::Authority) {
             let authority = MeasuredAuthority::of(seen);
@@ -330,35 +341,32 @@ impl<'a> Events<'a> {
         }
     }
 
-    fn conclude(
-        self,
-        boot: &MeasuredBoot<'a>,
-        whole: &[PcrIndex],
-        separators: States,
-        faults: Vec<BootFault>,
-    ) -> Facts<'a> {
-        // A PCR that nobody extended is explained as well: there is nothing in it.
+    fn conclude(mut self, boot: &MeasuredBoot<'a>) -> Facts<'a> {
         let bank = self.bank;
-        let matches = |index| PcrIndex::new(index).is_some_and(|pcr| whole.contains(&pcr));
+        let matches = |index| PcrIndex::new(index).filter(|pcr| self.whole.contains(pcr));
+        // A PCR that nobody extended is explained as well: there is nothing in it.
         let explained = |index| {
             let verdict = PcrIndex::new(index).and_then(|pcr| boot.verdict(bank, pcr));
-            matches(index) || matches!(verdict, Some(PcrVerdict::Untouched { .. }))
+            matches(index).is_some() || matches!(verdict, Some(PcrVerdict::Untouched { .. }))
         };
+        for record in matches(11).and_then(|pcr| boot.records_of(bank, pcr)).unwrap_or_default() {
+            self.uki.see_record(record.digest());
+        }
         let (secure_boot, configuration) = self.secure_boot.conclude();
         let (uki_sections, phases) = self.uki.conclude();
         Facts {
             bank,
-            separators,
-            faults,
+            faults: self.late.conclude(boot, bank, &self.separators),
+            separators: self.separators,
             secure_boot,
             db: configuration
                 .db
                 .map(|db| db.signatures().map(|signature| signature.data().content()).collect()),
             configuration,
-            authorities: matches(7).then_some(self.authorities),
-            shim: if matches(7) { self.shim.conclude() } else { ShimState::default() },
-            alarms: matches(7).then_some(self.alarms),
-            exit_boot_services: if matches(5) { self.exit } else { ExitBootServices::Unverified },
+            authorities: matches(7).is_some().then_some(self.authorities),
+            shim: if matches(7).is_some() { self.shim.conclude() } else { ShimState::default() },
+            alarms: matches(7).is_some().then_some(self.alarms),
+            exit_boot_services: if matches(5).is_some() { self.exit } else { ExitBootServices::Unverified },
             firmware_version: self.firmware.version(),
             odd_first: self.firmware.odd_first(),
             option_roms: explained(2).then_some(self.option_roms),

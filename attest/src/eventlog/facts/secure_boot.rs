@@ -6,11 +6,11 @@ use thiserror::Error;
 use super::authority::{is_of_devdb, vouches_before_separator};
 use super::configuration::{Configuration, SecureBootConfiguration};
 use super::seen::Seen;
-use super::separator::SeparatorState;
 use crate::eventlog::data::guid::Guid;
 use crate::eventlog::data::variable::UefiVariable;
 use crate::eventlog::event::Event;
 use crate::eventlog::event_type::EventType;
+use crate::eventlog::replay::separators::SeparatorState;
 
 /// Secure boot as PCR 7 proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,10 +109,10 @@ pub(super) enum Standing {
 
 impl<'a> SecureBootEvents<'a> {
     /// `separator` is the state of PCR 7's; `None` when PCR 7 does not match.
-    pub(super) fn new(separator: Option<&SeparatorState>) -> Self {
+    pub(super) fn new(separator: Option<SeparatorState>) -> Self {
         let (separator, doubt) = match separator {
             None => (None, Some(SecureBootDoubt::Unverified)),
-            Some(SeparatorState::Once { event }) => (Some(*event), None),
+            Some(SeparatorState::Once { event }) => (Some(event), None),
             Some(_) => (None, Some(SecureBootDoubt::Separator)),
         };
         Self {

@@ -1,4 +1,7 @@
-//! An event of a matching PCR, with what its digest covers worked out once for all facts that look at it.
+//! An event of a matching PCR, with what its digest covers worked out once for all facts that look at it, and not for an
+//! event whose data none of them reads.
+
+use std::cell::OnceCell;
 
 use super::Place;
 use crate::digest::Digest;
@@ -9,15 +12,15 @@ use crate::eventlog::event::Event;
 use crate::eventlog::event_type::EventType;
 use crate::eventlog::replay::measured::MeasuredEvent;
 
-#[derive(Debug, Clone, Copy)]
-pub(in crate::eventlog) struct Seen<'a> {
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
     measured: MeasuredEvent<'a>,
-    binding: Binding,
+    binding: OnceCell<Binding>,
 }
 
 impl<'a> Seen<'a> {
-    pub(in crate::eventlog) fn new(measured: MeasuredEvent<'a>) -> Self {
-        Self { measured, binding: measured.binding() }
+    pub(super) const fn new(measured: MeasuredEvent<'a>) -> Self {
+        Self { measured, binding: OnceCell::new() }
     }
 
     pub(super) const fn event(&self) -> &Event<'a> {
@@ -32,8 +35,8 @@ impl<'a> Seen<'a> {
         self.measured.digest()
     }
 
-    pub(super) const fn binding(&self) -> Binding {
-        self.binding
+    pub(super) fn binding(&self) -> Binding {
+        *self.binding.get_or_init(|| self.measured.binding())
     }
 
     pub(super) const fn place(&self) -> Place {
@@ -42,13 +45,15 @@ impl<'a> Seen<'a> {
 
     /// The data, where the digest covers every byte that is read.
     pub(super) fn data(&self) -> Option<EventData<'a>> {
-        self.measured.data_as(self.binding)
+        self.measured.data_as(self.binding())
     }
 
     /// The text of an action, where the digest covers it.
     pub(super) fn action(&self) -> Option<&'a str> {
-        let is_action = matches!(self.kind(), EventType::Action | EventType::EfiAction);
-        match self.data().filter(|_| is_action) {
+        if !matches!(self.kind(), EventType::Action | EventType::EfiAction) {
+            return None;
+        }
+        match self.data() {
             Some(EventData::Action(text)) => Some(text),
             _ => None,
         }
@@ -64,7 +69,7 @@ impl<'a> Seen<'a> {
 
     /// The content of a variable whose GUID and name the digest does not cover.
     pub(super) fn nameless_content(&self) -> Option<&'a [u8]> {
-        match (self.binding, self.event().typed()) {
+        match (self.binding(), self.event().typed()) {
             (Binding::Bound(Portion::VariableContent), Ok(EventData::Variable(variable))) => {
                 Some(variable.content())
             }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::logs::{BootLogs, LogSource};
 use super::registers::Registers;
+use super::separators::SeparatorState;
 use crate::cel::{Record, RecordBinding};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::EventLog;
@@ -14,10 +15,6 @@ use crate::eventlog::data::EventData;
 use crate::eventlog::data::variable::UefiVariable;
 use crate::eventlog::event::Event;
 use crate::eventlog::event_type::EventType;
-use crate::eventlog::facts::Facts;
-use crate::eventlog::facts::loaded_image::LoadedImage;
-use crate::eventlog::facts::seen::Seen;
-use crate::eventlog::facts::separator::SeparatorDigests;
 use crate::pcr::PcrIndex;
 
 /// How a quoted PCR stands against the logs.
@@ -171,8 +168,17 @@ impl<'a> MeasuredBoot<'a> {
         Some(measured.take(usize::try_from(logs.measurements).unwrap_or(usize::MAX)).collect())
     }
 
-    /// The events of every PCR that matches in `bank`, in the log's order: one walk for facts about several PCRs.
-    pub(in crate::eventlog) fn covered_events(
+    /// The separators of a PCR that matches, whatever type the log gives them.
+    pub(in crate::eventlog) fn separator(
+        &self,
+        bank: HashAlgorithm,
+        pcr: PcrIndex,
+    ) -> Option<SeparatorState> {
+        self.registers.separator(bank, pcr).filter(|_| self.matches(bank, pcr))
+    }
+
+    /// The events of every PCR that matches in `bank`, in the log's order: one walk for all that is asked about several PCRs.
+    pub(crate) fn covered_events(
         &self,
         bank: HashAlgorithm,
     ) -> impl Iterator<Item = (PcrIndex, MeasuredEvent<'a>)> {
@@ -196,24 +202,6 @@ impl<'a> MeasuredBoot<'a> {
                 .is_some_and(|records| records.iter().all(MeasuredRecord::is_user_space)),
             _ => false,
         }
-    }
-
-    /// What `bank` proves about the boot.
-    #[must_use]
-    pub fn facts(&self, bank: HashAlgorithm) -> Facts<'a> {
-        Facts::of(self, bank)
-    }
-
-    /// What was loaded, in order, out of PCR 4; `None` when PCR 4 does not match, or not by the firmware's log alone.
-    ///
-    /// Every measurement of PCR 4 counts that is neither a separator nor an action whose text its digest covers: an
-    /// image that the log calls something else stays in the list (threat e11).
-    #[must_use]
-    pub fn images(&self, bank: HashAlgorithm) -> Option<impl Iterator<Item = LoadedImage<'a>> + use<'a>> {
-        let separators = SeparatorDigests::of(bank);
-        let events = PcrIndex::new(4).filter(|pcr| self.is_whole(bank, *pcr));
-        let events = self.events_of(bank, events?)?;
-        Some(events.filter_map(move |measured| LoadedImage::of(&Seen::new(measured), &separators)))
     }
 }
 

@@ -5,3 +5,4 @@ pub(super) mod logged;
 pub(super) mod logs;
 pub(super) mod measured;
 pub(super) mod registers;
+pub(super) mod separators;

@@ -1,29 +1,37 @@
 //! The replay of the quoted registers: one pass over each log, nothing allocated for an event.
 
-use super::logs::BootLogs;
+use super::logs::{BootLogs, LogRecord};
 use super::measured::{Counts, PcrVerdict};
+use super::separators::{SeparatorDigests, SeparatorState};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::event::Event;
 use crate::pcr::PcrIndex;
 
-/// The verdicts of all quoted registers.
+/// What became of all quoted registers, in the banks that are quoted: at most 4.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Registers {
-    /// At most 4 banks of 24 PCRs, by bank and PCR.
-    verdicts: Vec<(HashAlgorithm, PcrIndex, PcrVerdict)>,
-    places: Places,
+pub(super) struct Registers(Vec<Bank<Replayed>>);
+
+/// The registers of a bank, by PCR; `None` for those that are not quoted.
+#[derive(Debug, Clone)]
+struct Bank<R> {
+    algorithm: HashAlgorithm,
+    separators: SeparatorDigests,
+    registers: [Option<R>; 24],
 }
 
-/// Per bank and PCR its place in a list, plus 1; 0 for one that is not there.
-type Places = [[u8; 24]; HashAlgorithm::ALL.len()];
+/// A register after its replay.
+#[derive(Debug, Clone)]
+struct Replayed {
+    verdict: PcrVerdict,
+    separator: SeparatorState,
+}
 
 /// A quoted register while it is replayed.
 struct Register {
-    bank: HashAlgorithm,
-    pcr: PcrIndex,
     quoted: Digest,
     value: Digest,
     counts: Counts,
+    separator: SeparatorState,
     /// The operating system's records so far, covered or not, and whether the quoted value was met among them.
     records: u32,
     covered: Option<u32>,
@@ -35,91 +43,88 @@ impl Registers {
         logs: &BootLogs<'_>,
         quoted: impl Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
     ) -> Self {
-        let (mut registers, places) = registers(logs, quoted);
-        if let Some(firmware) = logs.firmware() {
-            firmware.events().for_each(|event| {
-                extend(&mut registers, &places, &event, |counts| &mut counts.firmware);
-            });
+        let banks = HashAlgorithm::ALL.into_iter().filter_map(|bank| Bank::quoted(bank, logs, &quoted));
+        let mut banks: Vec<_> = banks.collect();
+        for event in logs.firmware().into_iter().flat_map(|log| log.events()) {
+            banks.iter_mut().for_each(|bank| bank.extend(&event, |counts| &mut counts.firmware));
         }
-        if let Some(last) = logs.final_events() {
-            last.events().for_each(|event| {
-                extend(&mut registers, &places, &event, |counts| &mut counts.final_events);
-            });
+        for event in logs.final_events().into_iter().flat_map(|last| last.events()) {
+            banks.iter_mut().for_each(|bank| bank.extend(&event, |counts| &mut counts.final_events));
         }
         if !logs.measurements().is_empty() {
-            record(&mut registers, &places, logs);
+            let records = logs.records();
+            banks.iter_mut().for_each(|bank| bank.record(&records));
         }
-        let verdicts = registers.iter().map(|register| (register.bank, register.pcr, register.verdict()));
-        Self { verdicts: verdicts.collect(), places }
+        Self(banks.into_iter().map(Bank::finish).collect())
     }
 
     pub(super) fn verdict(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<&PcrVerdict> {
-        let place = place(&self.places, bank, pcr)?;
-        self.verdicts.get(place).map(|(_, _, verdict)| verdict)
+        self.get(bank, pcr).map(|replayed| &replayed.verdict)
+    }
+
+    pub(super) fn separator(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<SeparatorState> {
+        self.get(bank, pcr).map(|replayed| replayed.separator)
     }
 
     pub(super) fn verdicts(&self) -> impl Iterator<Item = (HashAlgorithm, PcrIndex, &PcrVerdict)> {
-        self.verdicts.iter().map(|(bank, pcr, verdict)| (*bank, *pcr, verdict))
+        self.0.iter().flat_map(|bank| {
+            let registers = PcrIndex::all().zip(&bank.registers);
+            registers.filter_map(|(pcr, register)| Some((bank.algorithm, pcr, &register.as_ref()?.verdict)))
+        })
+    }
+
+    fn get(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<&Replayed> {
+        let bank = self.0.iter().find(|known| known.algorithm == bank)?;
+        bank.registers.get(usize::from(pcr.get()))?.as_ref()
     }
 }
 
-const fn row(bank: HashAlgorithm) -> usize {
-    match bank {
-        HashAlgorithm::Sha1 => 0,
-        HashAlgorithm::Sha256 => 1,
-        HashAlgorithm::Sha384 => 2,
-        HashAlgorithm::Sha512 => 3,
-    }
-}
-
-fn place(places: &Places, bank: HashAlgorithm, pcr: PcrIndex) -> Option<usize> {
-    let place = *places.get(row(bank))?.get(usize::from(pcr.get()))?;
-    usize::from(place).checked_sub(1)
-}
-
-/// The quoted registers at their start values.
-fn registers(
-    logs: &BootLogs<'_>,
-    quoted: impl Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
-) -> (Vec<Register>, Places) {
-    let (mut registers, mut places) = (Vec::new(), Places::default());
-    for (bank, places) in HashAlgorithm::ALL.into_iter().zip(&mut places) {
-        for (pcr, place) in PcrIndex::all().zip(places) {
+impl Bank<Register> {
+    /// The quoted registers at their start values; `None` where none is quoted.
+    fn quoted(
+        algorithm: HashAlgorithm,
+        logs: &BootLogs<'_>,
+        quoted: impl Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+    ) -> Option<Self> {
+        let mut registers = [const { None }; 24];
+        for (pcr, register) in PcrIndex::all().zip(&mut registers) {
             // A value of another bank is not believed, whoever hands it in.
-            let Some(quoted) = quoted(bank, pcr).filter(|value| value.algorithm() == bank) else { continue };
-            let (value, counts) = (logs.start(bank, pcr), Counts::default());
-            registers.push(Register { bank, pcr, quoted, value, counts, records: 0, covered: None });
-            *place = u8::try_from(registers.len()).unwrap_or(0);
+            let value = quoted(algorithm, pcr).filter(|value| value.algorithm() == algorithm);
+            *register = value.map(|quoted| Register::new(quoted, logs.start(algorithm, pcr)));
         }
+        let separators = SeparatorDigests::of(algorithm);
+        registers.iter().any(Option::is_some).then_some(Self { algorithm, separators, registers })
     }
-    (registers, places)
-}
 
-/// Extends an event of the firmware's into the quoted registers of its PCR.
-fn extend(
-    registers: &mut [Register],
-    places: &Places,
-    event: &Event<'_>,
-    count: impl Fn(&mut Counts) -> &mut u32,
-) {
-    let Some(pcr) = event.pcr().filter(|_| event.is_extended()) else { return };
-    for digest in event.digests() {
-        let Some(place) = place(places, digest.algorithm(), pcr) else { continue };
-        let Some(register) = registers.get_mut(place) else { continue };
+    fn finish(self) -> Bank<Replayed> {
+        let Self { algorithm, separators, registers } = self;
+        Bank { algorithm, separators, registers: registers.map(|register| register.map(Register::finish)) }
+    }
+
+    fn get_mut(&mut self, pcr: PcrIndex) -> Option<&mut Register> {
+        self.registers.get_mut(usize::from(pcr.get()))?.as_mut()
+    }
+
+    /// Extends an event of the firmware's.
+    fn extend(&mut self, event: &Event<'_>, count: impl Fn(&mut Counts) -> &mut u32) {
+        let Some(pcr) = event.pcr().filter(|_| event.is_extended()) else { return };
+        let Some(digest) = event.digest(self.algorithm) else { return };
+        let separator = self.separators.recognise(&digest);
+        let Some(register) = self.get_mut(pcr) else { return };
         register.extend(&digest);
+        if let Some(separator) = separator {
+            register.separator = register.separator.and(event.index(), separator);
+        }
         let count = count(&mut register.counts);
         *count = count.saturating_add(1);
     }
-}
 
-/// Extends the operating system's records, and keeps how many of them the quoted value covers.
-fn record(registers: &mut [Register], places: &Places, logs: &BootLogs<'_>) {
-    registers.iter_mut().for_each(Register::meet);
-    for found in logs.records() {
-        let Some(pcr) = found.record.pcr() else { continue };
-        for digest in found.record.digests() {
-            let Some(place) = place(places, digest.algorithm(), pcr) else { continue };
-            let Some(register) = registers.get_mut(place) else { continue };
+    /// Extends the operating system's records, and keeps how many of them the quoted value covers.
+    fn record(&mut self, records: &[LogRecord<'_, '_>]) {
+        self.registers.iter_mut().flatten().for_each(Register::meet);
+        for LogRecord { record, .. } in records {
+            let Some(digest) = record.digest(self.algorithm) else { continue };
+            let Some(register) = record.pcr().and_then(|pcr| self.get_mut(pcr)) else { continue };
             register.extend(digest);
             register.records = register.records.saturating_add(1);
             register.meet();
@@ -128,6 +133,17 @@ fn record(registers: &mut [Register], places: &Places, logs: &BootLogs<'_>) {
 }
 
 impl Register {
+    fn new(quoted: Digest, start: Digest) -> Self {
+        Self {
+            quoted,
+            value: start,
+            counts: Counts::default(),
+            separator: SeparatorState::Missing,
+            records: 0,
+            covered: None,
+        }
+    }
+
     fn extend(&mut self, digest: &Digest) {
         // Both digests are of the same bank by construction.
         if let Some(value) = self.value.extend(digest) {
@@ -140,6 +156,10 @@ impl Register {
         if self.covered.is_none() && self.value == self.quoted {
             self.covered = Some(self.records);
         }
+    }
+
+    fn finish(self) -> Replayed {
+        Replayed { verdict: self.verdict(), separator: self.separator }
     }
 
     fn verdict(&self) -> PcrVerdict {

@@ -7,11 +7,11 @@ use crate::eventlog::data::gpt::Gpt;
 use crate::eventlog::data::guid::Guid;
 use crate::eventlog::data::ipl::Ipl;
 use crate::eventlog::data::platform_id::PlatformId;
+use crate::eventlog::data::separator::Separator;
 use crate::eventlog::data::sipa::{SipaEvent, SipaEvents};
 use crate::eventlog::data::spdm::SpdmDevice;
 use crate::eventlog::data::text::{escaped, escaped_bytes, hex_head};
 use crate::eventlog::event::Event;
-use crate::eventlog::facts::separator::Separator;
 use crate::eventlog::placement::Placement;
 
 mod variable;

@@ -13,10 +13,10 @@ use crate::eventlog::data::guid::Guid;
 use crate::eventlog::data::image::ImageLoad;
 use crate::eventlog::data::ipl::Ipl;
 use crate::eventlog::data::platform_id::PlatformId;
+use crate::eventlog::data::separator::Separator;
 use crate::eventlog::data::sipa::{SipaEvent, SipaEvents};
 use crate::eventlog::data::text::{escaped, escaped_bytes};
 use crate::eventlog::event::Event;
-use crate::eventlog::facts::separator::Separator;
 
 /// The most entries of one list; how many there are is told besides.
 const MOST: usize = 4096;
