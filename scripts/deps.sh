@@ -31,7 +31,7 @@ has_build() { has_all cc pkg-config swtpm swtpm_setup swtpm_localca && pkg-confi
 has_test() { has_test_packages && has_pycddl; }
 has_pycddl() { "$target/test/python/bin/python" -c 'import pycddl' 2>/dev/null; }
 has_test_packages() {
-    has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare \
+    has_all tpm2_quote tpm2_checkquote tpm2_eventlog tpm2_activatecredential openssl unshare git \
         && /usr/bin/python3 -c 'import cbor2, cryptography, ensurepip, jwt' 2>/dev/null
 }
 has_vm_packages() {
@@ -58,14 +58,14 @@ done
 packages() {
     case $1:$2 in
         apt:build) echo build-essential pkg-config libtss2-dev swtpm swtpm-tools ;;
-        apt:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 python3-venv ;;
+        apt:test) echo tpm2-tools openssl util-linux git python3-jwt python3-cryptography python3-cbor2 python3-venv ;;
         apt:vm)
             echo qemu-system-x86 ovmf swtpm swtpm-tools busybox-static cpio e2fsprogs mtools dosfstools fdisk sbsigntool \
                 systemd-boot-efi binutils openssl python3 python3-venv libtss2-dev ;;
         dnf:build) echo gcc pkgconf-pkg-config tpm2-tss-devel swtpm swtpm-tools ;;
-        dnf:test) echo tpm2-tools openssl util-linux python3-jwt python3-cryptography python3-cbor2 ;;
+        dnf:test) echo tpm2-tools openssl util-linux git python3-jwt python3-cryptography python3-cbor2 ;;
         pacman:build) echo base-devel pkgconf tpm2-tss swtpm ;;
-        pacman:test) echo tpm2-tools openssl util-linux python-pyjwt python-cryptography python-cbor2 ;;
+        pacman:test) echo tpm2-tools openssl util-linux git python-pyjwt python-cryptography python-cbor2 ;;
     esac
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything runs as it would for a user: swtpm does every TPM operation, and the command is a process of its own.
 
+pub mod guide;
 pub mod machine;
 pub mod relay;
 

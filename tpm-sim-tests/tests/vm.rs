@@ -13,6 +13,7 @@ use attest::HashAlgorithm;
 use attest::reference::ReferenceValues;
 use attest::reference::predict::{self, Payload};
 use serde_json::Value;
+use tpm_sim_tests::guide::Guide;
 use tpm_sim_tests::machine::{Boot, Firmware, Image, Job, Setup};
 use tpm_sim_tests::{Lab, Ran, build_folder};
 
@@ -184,10 +185,17 @@ fn the_same_machine_is_trusted_again_and_starts_its_modules() {
          i=0; while ! [ -s /tmp/readings ] && [ $i -lt 600 ]; do usleep 100000; i=$((i + 1)); done\n\
          hallmark --format json module status >$OUT/status.json\n\
          kill -TERM $runner; wait $runner\n\
-         cp /tmp/readings $OUT"
+         cp /tmp/readings $OUT\n\
+         mkdir -p tpm-sim-tests/vm; printf '#!/bin/sh\\n. ./$1\\n' >tpm-sim-tests/vm/try; chmod 755 tpm-sim-tests/vm/try\n\
+         for guide in *.guide; do sh $guide >$OUT/$guide || true; done"
     ));
+    let guides = machine_guides();
+    for (name, guide) in &guides {
+        fs::write(lab.path(name), guide.machine_script()).unwrap();
+    }
     let files = ["machine.hmk", "policy.toml", "golden.json", "key.pem.pub", "factory/root.pem"];
-    let job = files.iter().fold(job, |job, file| job.with(file, lab.path(file)));
+    let files = files.into_iter().chain(guides.iter().map(|(name, _)| *name));
+    let job = files.fold(job, |job, file| job.with(file, lab.path(file)));
     let boot = golden.image.boot("again", &golden.tpm("again"), &Setup::default(), &job);
     let boot = boot.unwrap_or_else(|error| panic!("{error}"));
     let report = golden.verdict(&boot);
@@ -197,6 +205,20 @@ fn the_same_machine_is_trusted_again_and_starts_its_modules() {
     let running = status["modules"].as_array().unwrap().iter().filter(|module| module["pid"].is_u64());
     assert_eq!(running.count(), 2, "{status:#}");
     assert!(fs::read_to_string(boot.file("readings")).unwrap().lines().count() > 0, "{boot:?}");
+    for (name, guide) in &guides {
+        let printed = fs::read_to_string(boot.file(name)).unwrap();
+        guide.check_machine(&printed).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// The guides that have something to do on a machine, each by its script's name in the job. `vm/try`, which boots such a machine,
+/// only runs its script there.
+fn machine_guides() -> [(&'static str, Guide); 3] {
+    ["reading-a-boot-log.guide", "what-is-measured.guide", "writing-a-policy.guide"].map(|name| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/guides").join(name);
+        let guide = Guide::read(&folder.with_extension("md")).unwrap_or_else(|error| panic!("{error}"));
+        (name, guide)
+    })
 }
 
 #[test]

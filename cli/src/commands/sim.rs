@@ -53,7 +53,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  hallmark sim extend 4 --text 'an unknown boot loader'")]
     Extend {
         /// The PCR, 0 to 23
-        #[arg(value_name = "INDEX", value_parser = clap::value_parser!(u8).range(0..24))]
+        #[arg(value_name = "INDEX", value_parser = clap::value_parser!(u8).range(0..=23))]
         pcr: u8,
         /// What is hashed
         #[arg(long)]

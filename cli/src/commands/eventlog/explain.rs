@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The PCR, 0 to 23
-    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u32).range(0..24))]
+    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u32).range(0..=23))]
     pcr: u32,
     /// The bank [default: sha256 where the log has it]
     #[arg(long, value_name = "BANK")]

@@ -18,13 +18,13 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// Only events of this PCR
-    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u8).range(0..24))]
+    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u8).range(0..=23))]
     pcr: Option<u8>,
     /// PCR by PCR, each with the value that its events lead to, instead of in the log's order
     #[arg(long)]
     by_pcr: bool,
     /// As `hallmark eventlog explain`: how this PCR came to its value
-    #[arg(long, value_name = "PCR", value_parser = clap::value_parser!(u32).range(0..24), conflicts_with_all = ["pcr", "by_pcr", "diff"])]
+    #[arg(long, value_name = "PCR", value_parser = clap::value_parser!(u32).range(0..=23), conflicts_with_all = ["pcr", "by_pcr", "diff"])]
     pub(super) explain: Option<u32>,
     /// As `hallmark eventlog diff`: what changed from FILE to this log
     #[arg(long, value_name = "AFTER", conflicts_with_all = ["pcr", "by_pcr"])]
