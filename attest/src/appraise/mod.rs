@@ -137,7 +137,9 @@ impl<'a> Appraiser<'a> {
             Evidence::parse(evidence).map_err(|error| refuse(error.threat(), "evidence", &error))?;
         let (key, device_id) = self.attestation_key(&evidence, now)?;
         outcome.claims.device_id = Some(device_id.clone());
-        outcome.claims.attestation_key = Some(key.name().to_string());
+        let name = key.name();
+        let attester = name.to_string();
+        outcome.claims.attestation_key = Some(attester.clone());
         let quote = verify_quote(&evidence, challenge, now, &key)?;
         outcome.claims.clock = Some(quote.clock());
         self.check_coverage(&quote)?;
@@ -146,7 +148,7 @@ impl<'a> Appraiser<'a> {
         self.check_restarts(&quote, outcome);
         let reset_count = clock.reset_count;
         outcome.attester =
-            Some(Attester { device_id, key: key.name(), reset_count, restart_count: clock.restart_count });
+            Some(Attester { device_id, key: name, reset_count, restart_count: clock.restart_count });
         outcome.key = Some(key.public().key().clone());
         let bytes = BootLogBytes::of(&evidence).map_err(|error| refuse_log(&error))?;
         let logs = bytes.parse().map_err(|error| refuse_log(&error))?;
@@ -157,7 +159,6 @@ impl<'a> Appraiser<'a> {
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
         let none = ImaRuleSet::default();
         let compiled = self.ima.unwrap_or(&none);
-        let attester = key.name().to_string();
         let part = ima::Part {
             list: list.as_deref(),
             start: ima.and_then(|ima| ima.start.as_ref()),

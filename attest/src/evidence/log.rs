@@ -71,14 +71,14 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError`]: too large, no frame of the one shape that is read, or not exactly the announced bytes. The memory
-    /// that is taken follows the bytes that come out, never the announced size.
+    /// that is taken follows the bytes that come out, never the announced size; the first 64 KiB are taken at once.
     pub fn bytes(&self, most: usize) -> Result<Cow<'_, [u8]>, LogError> {
         self.check_size(most)?;
         match self {
             Self::Plain(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::Zstd { zstd, size } => {
                 let mut inflate = Inflate::new(zstd, *size)?;
-                let mut bytes = Vec::new();
+                let mut bytes = Vec::with_capacity(most.min(FIRST));
                 let mut buffer = [0; BUFFER];
                 loop {
                     let read = inflate.read(&mut buffer)?;
@@ -112,6 +112,9 @@ impl Log {
 
 /// Bytes that are inflated at once.
 const BUFFER: usize = 16 * 1024;
+
+/// Memory that is taken for a log before the first byte comes out: enough for most boots.
+const FIRST: usize = 64 * 1024;
 
 /// A log that is read from its beginning to its end. What was read is only good when the end was reached: the size and the
 /// checksum are known there.

@@ -10,7 +10,7 @@ pub(super) const SHOWN: usize = 160;
 
 /// `text` with control characters and bidirectional marks escaped, cut after [`SHOWN`] characters.
 pub(crate) fn escaped(text: impl Iterator<Item = char>) -> String {
-    let mut shown = String::new();
+    let mut shown = String::with_capacity(SHOWN);
     for (nth, c) in text.enumerate() {
         if nth == SHOWN {
             shown.push('…');

@@ -161,6 +161,19 @@ fn e08_a_renamed_separator_is_still_one() {
 }
 
 #[test]
+fn e08_only_what_replays_has_a_separator_or_lacks_one() {
+    let mut log = agile();
+    log.separator(0).event(1, E::PlatformConfigFlags, b"x").separator(2);
+    let parsed = EventLog::parse(&log.bytes).unwrap();
+    let (values, other) = (parsed.replay(), BANK.digest(b"another boot"));
+    let quoted = |bank, index| if index == pcr(2) { values.get(bank, index).copied() } else { Some(other) };
+    let boot = measured_boot(&parsed, quoted);
+    let facts = boot.facts(BANK);
+    assert_eq!(facts.separators().keys().collect::<Vec<_>>(), [&pcr(2)]);
+    assert_eq!(facts.faults(), []);
+}
+
+#[test]
 fn e09_secure_boot_needs_one_valid_event_before_the_separator() {
     let on = |log: &mut LogBuilder| {
         log.config(Guid::GLOBAL, "SecureBoot", &[1]).separator(7);

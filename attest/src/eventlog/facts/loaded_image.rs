@@ -26,9 +26,8 @@ impl<'a> MeasuredBoot<'a> {
     /// image that the log calls something else stays in the list (threat e11).
     #[must_use]
     pub fn images(&self, bank: HashAlgorithm) -> Option<impl Iterator<Item = LoadedImage<'a>> + use<'a>> {
-        let separators = SeparatorDigests::of(bank);
-        let events = PcrIndex::new(4).filter(|pcr| self.is_whole(bank, *pcr));
-        let events = self.events_of(bank, events?)?;
+        let pcr = PcrIndex::new(4).filter(|pcr| self.is_whole(bank, *pcr))?;
+        let (events, separators) = (self.events_of(bank, pcr)?, SeparatorDigests::of(bank));
         Some(events.filter_map(move |measured| LoadedImage::of(&Seen::new(measured), &separators)))
     }
 }

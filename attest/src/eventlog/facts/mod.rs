@@ -305,10 +305,10 @@ impl<'a> Events<'a> {
     }
 
     fn see(&mut self, pcr: PcrIndex, measured: MeasuredEvent<'a>) {
-        self.late.see(pcr, measured.event(), &self.separators);
         if !self.whole.contains(&pcr) {
             return;
         }
+        self.late.see(pcr, measured.event(), &self.separators);
         let seen = Seen::new(measured);
         if matches!(seen.event().placement(), Placement::NotInProfile | Placement::UnknownType) {
             let first = Misplaced { place: seen.place(), kind: seen.kind(), count: 0 };

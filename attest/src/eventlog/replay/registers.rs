@@ -92,8 +92,8 @@ impl Bank<Register> {
             let value = quoted(algorithm, pcr).filter(|value| value.algorithm() == algorithm);
             *register = value.map(|quoted| Register::new(quoted, logs.start(algorithm, pcr)));
         }
-        let separators = SeparatorDigests::of(algorithm);
-        registers.iter().any(Option::is_some).then_some(Self { algorithm, separators, registers })
+        let any = registers.iter().any(Option::is_some);
+        any.then(|| Self { algorithm, separators: SeparatorDigests::of(algorithm), registers })
     }
 
     fn finish(self) -> Bank<Replayed> {
