@@ -24,7 +24,7 @@ const MAX_SIGNATURES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DsseError {
     /// Not a DSSE envelope.
-    #[error("signed document: malformed: {0}")]
+    #[error("signed document: malformed: {0}; expected what `hallmark reference sign` writes")]
     Malformed(String),
     /// A document of another kind.
     #[error("signed document: payload type is {found:?}, expected {expected:?}")]

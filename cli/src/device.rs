@@ -128,7 +128,7 @@ impl Device {
 
 fn read_disk(context: &Context, key: IdentityKey) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     let path = chain_path(context, key);
-    if !path.exists() {
+    if !files::is_there(&path)? {
         return Ok(None);
     }
     let pem = String::from_utf8(files::read(&path, MAX_CHAIN)?)

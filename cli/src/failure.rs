@@ -102,6 +102,8 @@ impl Failure {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull => "; nothing was written, make room and run it again",
             io::ErrorKind::ReadOnlyFilesystem => "; the file system is read-only",
+            io::ErrorKind::IsADirectory => "; expected a file",
+            io::ErrorKind::NotADirectory => "; a file stands in this path where a folder was expected",
             io::ErrorKind::PermissionDenied => "; check the permissions, or name another place",
             _ => "",
         };

@@ -16,6 +16,11 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
     Ok(Box::new(File::open(path).map_err(|error| Failure::file(path, &error))?))
 }
 
+/// Whether something is at `path`. A place that we may not look into is told as that, and not taken for an empty one.
+pub(crate) fn is_there(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| Failure::file(path, &error))
+}
+
 /// Reads a file of at most `most` bytes; `-` is standard input.
 pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     read_rest(open(path)?, path, most)

@@ -4,6 +4,8 @@ mod args;
 mod commands;
 mod context;
 mod device;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod files;
 mod fitness;

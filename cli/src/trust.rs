@@ -45,7 +45,7 @@ impl TrustArgs {
             return build(read_public_keys(&self.key)?, product, hardware, context.now());
         }
         let path = self.trust.clone().unwrap_or_else(|| context.state().join("trust.toml"));
-        if self.trust.is_none() && !path.exists() {
+        if self.trust.is_none() && !files::is_there(&path)? {
             return Err(Failure::usage(format!(
                 "no {}; say what to trust: --trust FILE, or --key PEM --product NAME --hardware NAME",
                 path.display()

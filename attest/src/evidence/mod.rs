@@ -52,7 +52,7 @@ pub enum EvidenceError {
         most: usize,
     },
     /// Not the CBOR map of the format.
-    #[error("evidence: malformed: {0}")]
+    #[error("evidence: malformed: {0}; expected what `hallmark attest` writes")]
     Malformed(String),
     /// Bytes after the map.
     #[error("evidence: {found} bytes after its end")]

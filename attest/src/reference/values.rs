@@ -109,7 +109,7 @@ impl ReferenceValues {
     /// [`ReferenceError::Malformed`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ReferenceError> {
         let values: Self =
-            serde_json::from_slice(bytes).map_err(|error| ReferenceError::Malformed(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| ReferenceError::Malformed(json_fault(&error)))?;
         values.check()?;
         Ok(values)
     }
@@ -177,4 +177,10 @@ impl ReferenceValues {
         }
         Ok(())
     }
+}
+
+/// Says that a file is of another kind altogether, where it is.
+fn json_fault(error: &serde_json::Error) -> String {
+    let kind = if error.is_data() { "" } else { "no JSON: " };
+    format!("{kind}{error}")
 }

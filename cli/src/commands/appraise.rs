@@ -265,7 +265,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
 /// The state of an earlier appraisal. A file that is not there is one that the first pass will write; any other than a
 /// state is refused, since judging without it would only ask for the whole list again.
 fn read_baseline(path: &Path) -> Result<Option<ImaState>, Failure> {
-    if !path.exists() {
+    if !files::is_there(path)? {
         return Ok(None);
     }
     let text = files::read_text(path)?;

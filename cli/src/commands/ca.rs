@@ -199,7 +199,7 @@ fn revoke(
     context: &Context,
 ) -> Result<RevokeReport, Failure> {
     let device = DeviceId::new(device_id).map_err(|error| Failure::usage(error.to_string()))?;
-    if !ledger.exists() {
+    if !files::is_there(ledger)? {
         return Err(Failure::failed(format!("{}: no such ledger", ledger.display())));
     }
     let event = Event::Revoked(Revocation { reason: reason.to_owned() });

@@ -143,7 +143,7 @@ pub(crate) fn malformed_ima_list(path: &Path, error: &ImaError) -> Failure {
 }
 
 fn read_optional(path: &Path, named: bool, most: usize) -> Result<Option<Vec<u8>>, Failure> {
-    if !named && !path.exists() {
+    if !named && !files::is_there(path)? {
         return Ok(None);
     }
     let bytes = files::read(path, most)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use attest::challenge::Nonce;
 use attest::key::PublicKey;
 use attest::quote::tpm2_tools::read_pcr_file;
-use attest::quote::{Attest, Quote, SignedQuote, VerifyingKey};
+use attest::quote::{Attest, Quote, QuoteError, SignedQuote, VerifyingKey};
 use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -98,7 +98,12 @@ fn verify(args: &VerifyArgs) -> Result<QuoteReport, Failure> {
     let values =
         read_pcr_file(&pcr_file, &message).map_err(|error| Failure::from(error).about(&args.pcrs))?;
     let quote = Quote { message: &message, signature: &signature };
-    Ok(report(&quote.verify_signed(&nonce, &key, &values)?))
+    let signed = quote.verify_signed(&nonce, &key, &values).map_err(|error| {
+        let of_signature = matches!(error, QuoteError::Signature(_));
+        let failure = Failure::from(error);
+        if of_signature { failure.about(&args.signature) } else { failure }
+    })?;
+    Ok(report(&signed))
 }
 
 fn report(quote: &SignedQuote) -> QuoteReport {

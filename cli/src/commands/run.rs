@@ -31,6 +31,7 @@ use crate::commands::reference::random_nonce;
 use crate::commands::update::release_root;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::files;
 use crate::floor::TpmFloor;
 use crate::output::{self, Format, Mark, Page, Report};
 use crate::trust::TrustArgs;
@@ -126,7 +127,7 @@ fn conclude(ended: &Ended, format: Format) -> Result<Exit, Failure> {
 
 fn load_modules(args: &Args, context: &Context) -> Result<ModuleSet, Failure> {
     let root = release_root(args.root.as_deref(), context);
-    if !root.exists() {
+    if !files::is_there(&root)? {
         return Err(Failure::failed(format!(
             "{}: nothing is installed; run `hallmark update install`",
             root.display()

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tpm::{Bank, Tpm};
 
-use crate::commands::logs::{MAX_EVENT_LOG, MAX_IMA_LIST};
+use crate::commands::logs::{MAX_EVENT_LOG, MAX_IMA_LIST, malformed_event_log};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Privacy};
@@ -163,7 +163,7 @@ fn report(context: &Context, change: &str) -> Result<SimReport, Failure> {
 fn boot(log_path: &Path, ima_path: Option<&Path>, context: &Context) -> Result<BootReport, Failure> {
     let simulator = context.simulator();
     let log_bytes = files::read(log_path, MAX_EVENT_LOG)?;
-    let log = EventLog::parse(&log_bytes).map_err(|error| Failure::from(error).about(log_path))?;
+    let log = EventLog::parse(&log_bytes).map_err(|error| malformed_event_log(log_path, &error))?;
     let ima_bytes = ima_path.map(|path| files::read(path, MAX_IMA_LIST)).transpose()?;
     let ima = ImaList::new(ima_bytes.as_deref().unwrap_or_default());
     // Everything is looked at before anything is changed.

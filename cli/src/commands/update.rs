@@ -371,7 +371,7 @@ fn status(args: &StatusArgs, context: &Context) -> Result<StatusReport, Failure>
     let root = release_root(args.root.as_deref(), context);
     let policy = args.trust.policy(context)?;
     let tpm = context.tpm()?;
-    if !root.exists() {
+    if !files::is_there(&root)? {
         let floor = TpmFloor(&tpm).current()?.release;
         return Ok(StatusReport { current: None, pending: None, floor, floor_behind: false });
     }

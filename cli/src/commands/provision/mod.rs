@@ -12,7 +12,7 @@ use pki::activation::{ActivationChallenge, ResidentDeviceId, ResidentKey};
 use pki::ca::{self, CertificateAuthority, IssuedCertificate, SerialNumber};
 use pki::certificate::{chain_from_pem, chain_to_pem};
 use pki::chain::{DeviceChain, DeviceRoots, Purpose};
-use pki::ek::{GenuineTpm, TpmMakerRoots};
+use pki::ek::{GenuineTpm, RootsError, TpmMakerRoots};
 use pki::ledger::{Enrolment, Event, Ledger, Record, Standing};
 use ring::rand::{SecureRandom, SystemRandom};
 use tpm::{EndorsementKey, IdentityKey, Key, KeyTemplate, Tpm, TpmError};
@@ -143,9 +143,18 @@ fn check_fit(findings: &[Finding]) -> Result<(), Failure> {
 }
 
 fn read_roots(paths: &[PathBuf]) -> Result<TpmMakerRoots, Failure> {
-    let pem = paths.iter().map(|path| files::read_text(path)).collect::<Result<Vec<_>, _>>()?.join("\n");
-    TpmMakerRoots::from_pem(&pem)
-        .map_err(|error| Failure { message: format!("--ek-root: {error}"), ..Failure::from(error) })
+    let named = |path: &Path, error: RootsError| {
+        Failure { message: format!("--ek-root: {error}"), ..Failure::from(error) }.about(path)
+    };
+    let mut all = String::new();
+    for path in paths {
+        let pem = files::read_text(path)?;
+        // Each by itself: a file without a certificate is not made good by the next one.
+        TpmMakerRoots::from_pem(&pem).map_err(|error| named(path, error))?;
+        all.push_str(&pem);
+        all.push('\n');
+    }
+    TpmMakerRoots::from_pem(&all).map_err(Failure::from)
 }
 
 fn read_certificates(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {

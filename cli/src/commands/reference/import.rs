@@ -79,7 +79,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceRepor
     for path in &args.sha256sums {
         let list = files::read(path, MAX_LIST)?;
         add_sums(&mut builder, &list, HashAlgorithm::Sha256)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+            .map_err(|error| Failure::refused(None, format!("{}: {error}", path.display())))?;
     }
     let base = args.base.as_deref().map(read_values).transpose()?;
     let mut values = ReferenceValues {
@@ -119,7 +119,9 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<ReferenceRepor
         None => {
             return Err(Failure::usage(format!("--file-set: missing; there are {} files", builder.len())));
         }
-        Some(_) if builder.is_empty() => return Err(Failure::failed("there is no file to import")),
+        Some(_) if builder.is_empty() => {
+            return Err(Failure::failed("there is no file to import in what was named"));
+        }
         Some(path) => {
             notes.push(format!("{} files in {}", builder.len(), path.display()));
             args.out.write_with_files(&mut values, &builder, path)?

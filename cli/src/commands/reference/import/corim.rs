@@ -21,19 +21,19 @@ pub(super) fn add(
     values: &mut ReferenceValues,
 ) -> Result<Vec<String>, Failure> {
     let Some(path) = &args.corim else { return Ok(Vec::new()) };
-    let failed = |error: CorimError| {
+    let refused = |error: CorimError| {
         let hint = match error {
             CorimError::KeyNeeded => " (--corim-key)",
             CorimError::NotTaken { ref part, .. } if part.starts_with("profile ") => " (--corim-profile)",
             CorimError::NotInBank { .. } => " (--bank)",
             _ => "",
         };
-        Failure::failed(format!("{}: {error}{hint}", path.display()))
+        Failure::refused(None, format!("{}: {error}{hint}", path.display()))
     };
     let key = args.corim_key.as_deref().map(read_key).transpose()?;
     let expected = CorimExpected { key: key.as_ref(), profile: args.corim_profile.as_deref() };
-    let corim = Corim::parse(&files::read(path, MAX_CORIM)?, &expected).map_err(failed)?;
-    for (pcr, value) in corim.pcrs(values.bank).map_err(failed)? {
+    let corim = Corim::parse(&files::read(path, MAX_CORIM)?, &expected).map_err(refused)?;
+    for (pcr, value) in corim.pcrs(values.bank).map_err(refused)? {
         let other = values.pcrs.insert(pcr, value).is_some_and(|base| base != value);
         if other || values.by_events.contains(&pcr) {
             return Err(Failure::failed(format!(
@@ -52,7 +52,7 @@ pub(super) fn add(
             "" => String::new(),
             environment => format!(" of {environment}"),
         },
-        corim.pcrs(values.bank).map_err(failed)?.len(),
+        corim.pcrs(values.bank).map_err(refused)?.len(),
     )];
     if !corim.is_signed() {
         notes.push("the CoRIM is not signed: your signature vouches for where it came from".to_owned());
