@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::failure::{Exit, Failure};
 
@@ -59,9 +60,67 @@ pub(crate) fn print<R: Report>(report: &R, format: Format) -> Result<Exit, Failu
 
 pub(crate) fn print_json<T: Serialize>(value: &T) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
+    write_json(&mut out, value)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+fn write_json<T: Serialize>(out: impl Write, value: &T) -> io::Result<()> {
+    let mut json = serde_json::Serializer::with_formatter(out, QuietJson(PrettyFormatter::new()));
+    Ok(value.serialize(&mut json)?)
+}
+
+/// JSON as usual, with escapes also for the control characters that JSON lets through (DEL and C1), and for marks that turn
+/// the direction of writing: JSON is read on terminals too.
+struct QuietJson<'a>(PrettyFormatter<'a>);
+
+impl Formatter for QuietJson<'_> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (at, c) in text.char_indices().filter(|(_, c)| moves_terminal(*c)) {
+            out.write_all(text.get(plain..at).unwrap_or_default().as_bytes())?;
+            // All of them are in the basic plane.
+            write!(out, "\\u{:04x}", u32::from(c))?;
+            plain = at.saturating_add(c.len_utf8());
+        }
+        out.write_all(text.get(plain..).unwrap_or_default().as_bytes())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_array(out)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array(out)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(out, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array_value(out)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
+    }
 }
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -80,18 +139,18 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
+/// A control character, or a mark that turns the direction of writing.
+fn moves_terminal(c: char) -> bool {
+    let turns = matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
+}
+
 struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl fmt::Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let turns =
-            |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
         text.chars().try_for_each(|c| {
-            if c.is_control() || turns(c) {
-                write!(self.0, "{}", c.escape_default())
-            } else {
-                self.0.write_char(c)
-            }
+            if moves_terminal(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
         })
     }
 }
@@ -189,5 +248,20 @@ mod tests {
         assert_eq!(text.lines().count(), 4);
         assert_eq!(text.lines().next(), Some("a\\u{1b}[31mb\\u{7}\\r\\nc\\u{9b}2J\\u{202e}d\u{e4}"));
         assert!(!text.contains(['\x07', '\r', '\u{9b}', '\u{202E}']));
+    }
+
+    #[test]
+    fn foreign_text_in_json_moves_no_terminal_and_is_the_same_text() {
+        let evil = "\u{7f}a\u{9b}2J\u{202E}\"\\\n\x1b\u{85}d\u{e4}\u{1F600}";
+        let value = serde_json::json!({ evil: [evil, {}, [], 1, null], "b": { "c": evil } });
+        let mut out = Vec::new();
+        write_json(&mut out, &value).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.chars().any(|c| c != '\n' && moves_terminal(c)), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        let harmless = serde_json::json!({ "a": ["b", {}, [], { "c": 1 }] });
+        let mut out = Vec::new();
+        write_json(&mut out, &harmless).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string_pretty(&harmless).unwrap());
     }
 }

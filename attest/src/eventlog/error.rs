@@ -94,8 +94,12 @@ pub enum EventLogError {
         /// How many algorithms the header declares.
         declared: usize,
     },
-    /// An extended event without a digest for a declared algorithm: its bank can't be replayed (threat e05).
-    #[error("event {index} at byte {offset}: no digest for the declared algorithm 0x{algorithm:04X}")]
+    /// An extended event without a digest for a declared algorithm that other events have one for, or without any: the
+    /// bank can't be replayed (threat e05).
+    #[error(
+        "event {index} at byte {offset}: some events have a digest of the declared algorithm 0x{algorithm:04X} and \
+         some have not"
+    )]
     MissingDigest {
         /// The event's number, from 0.
         index: u32,

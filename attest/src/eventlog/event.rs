@@ -104,9 +104,16 @@ impl<'a> Event<'a> {
     }
 
     /// What a record is held against once, when its log is parsed; reading it again needs no more than its sizes.
-    pub(super) fn check(&self, header: Option<SpecId<'a>>) -> Result<(), EventLogError> {
+    pub(super) fn check(
+        &self,
+        header: Option<SpecId<'a>>,
+        banks: &mut Option<LoggedBanks>,
+    ) -> Result<(), EventLogError> {
         self.check_no_action()?;
-        header.map_or(Ok(()), |header| self.check_complete(header))
+        match header {
+            Some(header) if self.is_extended() => self.check_complete(header, banks),
+            _ => Ok(()),
+        }
     }
 
     /// An EV_NO_ACTION event with a digest wants to be taken for a measured one (threat e04).
@@ -118,18 +125,25 @@ impl<'a> Event<'a> {
         Ok(())
     }
 
-    /// What is extended has a digest in every bank; without one the bank could not be replayed.
-    fn check_complete(&self, header: SpecId<'a>) -> Result<(), EventLogError> {
-        // No digest is of an undeclared algorithm and none stands twice, so that their number tells.
-        if self.digests.raw().count() == header.algorithms().count() {
-            return Ok(());
-        }
-        let missing = |algorithm: &u16| self.digests.raw().all(|(id, _)| id != *algorithm);
-        match header.algorithms().map(|(id, _)| id).find(missing) {
-            Some(algorithm) if self.is_extended() => {
+    /// What is extended has a digest in every bank of the log; without one the bank could not be replayed.
+    ///
+    /// The banks are those of the first such event. Firmware and Windows also declare algorithms whose bank is not
+    /// active, and log no digest of them anywhere (threat e17).
+    fn check_complete(
+        &self,
+        header: SpecId<'a>,
+        banks: &mut Option<LoggedBanks>,
+    ) -> Result<(), EventLogError> {
+        let own = self.digests.declared();
+        let known = banks.get_or_insert(LoggedBanks(own));
+        // What the two sets don't share: this event lacks it, or the first one did.
+        let odd = if own == 0 { 1 } else { known.0 ^ own };
+        let mut algorithms = header.algorithms().enumerate();
+        match algorithms.find(|(position, _)| odd.checked_shr(bits(*position)).unwrap_or(0) & 1 == 1) {
+            Some((_, (algorithm, _))) => {
                 Err(EventLogError::MissingDigest { index: self.index, offset: self.offset, algorithm })
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -142,6 +156,21 @@ fn pcr_of(pcr: u32, kind: EventType, index: u32, offset: usize) -> Result<Option
     }
 }
 
+/// The declared algorithms that a log has digests of: one bit for each, in the header's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LoggedBanks(u32);
+
+impl LoggedBanks {
+    /// Whether the algorithm at this place of the header is among them.
+    pub(super) fn has(self, position: usize) -> bool {
+        self.0.checked_shr(bits(position)).unwrap_or(0) & 1 == 1
+    }
+}
+
+fn bits(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
 /// An event's digests, still in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digests<'a> {
@@ -149,8 +178,8 @@ pub(super) enum Digests<'a> {
     None,
     /// One SHA-1 digest of 20 bytes.
     Sha1(&'a [u8]),
-    /// TPML_DIGEST_VALUES without its count, checked against the header.
-    Agile(&'a [u8], SpecId<'a>),
+    /// TPML_DIGEST_VALUES without its count, checked against the header, and which of its algorithms they are of.
+    Agile(&'a [u8], SpecId<'a>, u32),
 }
 
 impl<'a> Digests<'a> {
@@ -178,7 +207,15 @@ impl<'a> Digests<'a> {
             r.take(size, "digest").map_err(cut)?;
         }
         let len = r.offset().saturating_sub(start.offset());
-        Ok(Self::Agile(start.rest().get(..len).unwrap_or_default(), header))
+        Ok(Self::Agile(start.rest().get(..len).unwrap_or_default(), header, seen))
+    }
+
+    /// One bit for each algorithm of the header that has a digest here.
+    const fn declared(self) -> u32 {
+        match self {
+            Self::Agile(.., seen) => seen,
+            Self::None | Self::Sha1(_) => 0,
+        }
     }
 
     /// TPM_ALG_ID and bytes of every digest, known or not.
@@ -186,7 +223,7 @@ impl<'a> Digests<'a> {
         let (sha1, agile) = match self {
             Self::None => (None, None),
             Self::Sha1(bytes) => (Some((HashAlgorithm::Sha1.tpm_id(), bytes)), None),
-            Self::Agile(bytes, header) => (None, Some((Reader::new(bytes), header))),
+            Self::Agile(bytes, header, _) => (None, Some((Reader::new(bytes), header))),
         };
         let agile = agile
             .into_iter()

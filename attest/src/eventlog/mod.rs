@@ -95,7 +95,7 @@ pub use report::role::Role;
 pub use report::view::EventView;
 
 use crate::digest::HashAlgorithm;
-use crate::pcr::ReplayedPcrs;
+use crate::pcr::{PcrIndex, ReplayedPcrs};
 use crate::wire::Reader;
 use header::Format;
 
@@ -111,6 +111,7 @@ pub struct EventLog<'a> {
     padding: usize,
     // Kept from the one walk that checked them.
     startup: startup::Startup,
+    logged_banks: Option<event::LoggedBanks>,
 }
 
 impl<'a> EventLog<'a> {
@@ -130,7 +131,7 @@ impl<'a> EventLog<'a> {
         }
         let mut r = Reader::new(bytes);
         let first = Event::read_sha1(&mut r, 0)?;
-        first.check(None)?;
+        first.check(None, &mut None)?;
         let header = header_of(&first)?;
         let mut log = Self {
             header,
@@ -140,6 +141,7 @@ impl<'a> EventLog<'a> {
             count: 1,
             padding: 0,
             startup: startup::Startup::default(),
+            logged_banks: None,
         };
         log.walk(r)?;
         Ok(log)
@@ -153,7 +155,7 @@ impl<'a> EventLog<'a> {
         let padding = padding_of(r.rest());
         while r.rest().len() > padding {
             let event = self.read(&mut r, self.count)?;
-            event.check(self.header)?;
+            event.check(self.header, &mut self.logged_banks)?;
             if event.kind == EventType::NoAction && event.data.starts_with(header::AGILE) {
                 return Err(EventLogError::RepeatedHeader { index: event.index, offset: event.offset });
             }
@@ -194,6 +196,13 @@ impl<'a> EventLog<'a> {
         }))
     }
 
+    /// Whether it is the log of a confidential virtual machine (CCEL of Intel TDX, UEFI 2.10 §38.4.1): its header stands
+    /// under index 1, and its indexes are not PCRs but 1 to 4 for RTMR 0 to 3, which no TPM quotes.
+    #[must_use]
+    pub fn measures_rtmrs(&self) -> bool {
+        self.header.is_some() && self.first.pcr == PcrIndex::new(1)
+    }
+
     /// The number of events, at least 1.
     #[must_use]
     pub const fn event_count(&self) -> u32 {
@@ -206,13 +215,22 @@ impl<'a> EventLog<'a> {
         self.padding
     }
 
-    /// The banks that can be replayed: what the header declares and this crate computes; SHA-1 without a header.
+    /// The banks that can be replayed: what the header declares, the events have digests of and this crate computes;
+    /// SHA-1 without a header.
     pub fn banks(&self) -> impl Iterator<Item = HashAlgorithm> + use<'a> {
-        let header = self.header;
-        HashAlgorithm::ALL.into_iter().filter(move |bank| match header {
-            Some(header) => header.position_of(bank.tpm_id()).is_some(),
+        let log = *self;
+        HashAlgorithm::ALL.into_iter().filter(move |bank| match log.header {
+            Some(_) => log.has_digests_of(bank.tpm_id()),
             None => *bank == HashAlgorithm::Sha1,
         })
+    }
+
+    /// Whether a crypto-agile log has digests of the algorithm with this TPM_ALG_ID, which may be one that this crate
+    /// does not compute. Of a header alone every declared one counts.
+    #[must_use]
+    pub fn has_digests_of(&self, algorithm: u16) -> bool {
+        let position = self.header.and_then(|header| header.position_of(algorithm));
+        position.is_some_and(|(position, _)| self.logged_banks.is_none_or(|banks| banks.has(position)))
     }
 
     /// The locality at which TPM2_Startup ran: 0, 3 or 4; `None` when the log does not say.

@@ -77,8 +77,10 @@ pub const fn pcr_usage(pcr: PcrIndex) -> &'static str {
 /// A type's places below PCR 8: those of the profile, and those of the field.
 ///
 /// The second column is: the TCG EFI Platform Specification 1.22, which firmware before the profile follows (hand-off
-/// tables in PCR 0, boot variables in PCR 5); microcode together with the firmware's code; a driver that a boot loader
-/// starts; systemd-boot's configuration in PCR 5; Dell's and others' configuration in PCR 6.
+/// tables in PCR 0, boot variables in PCR 5, secure boot's variables in PCR 6); microcode together with the firmware's
+/// code; a driver that a boot loader starts; systemd-boot's configuration in PCR 5; the tagged events of conventional
+/// BIOS (PC Client Specific Implementation Specification for Conventional BIOS 1.21 §11.3.2), as SeaBIOS makes them;
+/// coreboot, which measures all that it reads as EV_ACTION; U-Boot's device tree in PCR 0.
 const fn places(kind: EventType) -> Option<(&'static [u8], &'static [u8])> {
     const ALL: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7];
     const NONE: &[u8] = &[];
@@ -90,18 +92,19 @@ const fn places(kind: EventType) -> Option<(&'static [u8], &'static [u8])> {
         | EventType::SCrtmVersion
         | EventType::NonhostInfo
         | EventType::EfiHcrtmEvent => (&[0], NONE),
-        EventType::Action => (&[1, 2, 3, 4, 5, 6], &[7]),
+        EventType::Action => (&[1, 2, 3, 4, 5, 6], &[0, 7]),
         EventType::EfiAction => (&[1, 2, 3, 4, 5, 6, 7], NONE),
-        EventType::EventTag => (NONE, &[5, 6]),
+        EventType::EventTag => (NONE, &[0, 1, 2, 3, 4, 5, 6]),
         EventType::CpuMicrocode => (&[1], &[0]),
-        EventType::PlatformConfigFlags | EventType::TableOfDevices => (&[1], NONE),
+        EventType::PlatformConfigFlags => (&[1], NONE),
+        EventType::TableOfDevices => (&[1], &[0]),
         EventType::CompactHash => (&[4, 5, 6, 7], NONE),
         EventType::Ipl => (&[4], &[5]),
         EventType::IplPartitionData => (&[5], NONE),
         EventType::NonhostCode => (&[0, 2], NONE),
         EventType::NonhostConfig => (&[1, 3], NONE),
         EventType::OmitBootDeviceEvents => (&[4], NONE),
-        EventType::EfiVariableDriverConfig => (&[1, 3, 5, 7], NONE),
+        EventType::EfiVariableDriverConfig => (&[1, 3, 5, 7], &[6]),
         EventType::EfiVariableBoot | EventType::EfiVariableBoot2 => (&[1], &[5]),
         EventType::EfiBootServicesApplication => (&[2, 4], NONE),
         EventType::EfiBootServicesDriver | EventType::EfiRuntimeServicesDriver => (&[0, 2], &[4]),
@@ -133,6 +136,8 @@ mod tests {
         for (pcr, kind) in [
             (7, E::EfiBootServicesApplication),
             (0, E::EfiAction),
+            (7, E::EventTag),
+            (2, E::TableOfDevices),
             (4, E::EfiVariableAuthority),
             (1, E::SCrtmVersion),
             (7, E::Ipl),
@@ -153,6 +158,9 @@ mod tests {
         }
         for (pcr, kind) in
             [(5, E::Ipl), (5, E::EventTag), (4, E::EfiBootServicesDriver), (0, E::EfiHandoffTables)]
+                .into_iter()
+                .chain([(1, E::EventTag), (2, E::EventTag), (0, E::Action), (0, E::TableOfDevices)])
+                .chain([(6, E::EfiVariableDriverConfig)])
         {
             assert_eq!(at(pcr, kind), Placement::Customary, "{kind} in PCR {pcr}");
         }

@@ -6,11 +6,18 @@ use super::event_type::EventType;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 
-/// The 16 bytes that begin a StartupLocality event; one byte with the locality follows.
+/// The 16 bytes that begin a StartupLocality event; one byte with the locality follows. coreboot gives every event a
+/// slot of one size, and fills it with zeros.
 pub(super) const SIGNATURE: &[u8; 16] = b"StartupLocality\0";
 
 /// The locality of a root of trust that measures before TPM2_Startup.
 const HCRTM_LOCALITY: u8 = 4;
+
+/// The locality out of what follows the signature.
+pub(super) fn locality_of(rest: &[u8]) -> Option<u8> {
+    let (locality, slot) = rest.split_first()?;
+    slot.iter().all(|byte| *byte == 0).then_some(*locality)
+}
 
 /// What the events so far say about PCR 0's start value.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,8 +51,8 @@ impl Startup {
 
     fn tell(&mut self, event: &Event<'_>, rest: &[u8]) -> Result<(), EventLogError> {
         let index = event.index;
-        let locality = match (event.pcr, rest) {
-            (Some(PcrIndex::FIRMWARE), [locality @ (0 | 3 | 4)]) => *locality,
+        let locality = match (event.pcr, locality_of(rest)) {
+            (Some(PcrIndex::FIRMWARE), Some(locality @ (0 | 3 | 4))) => locality,
             (pcr, _) => {
                 let (size, locality) = (event.data.len(), rest.first().copied());
                 return Err(EventLogError::StartupLocality { index, pcr, size, locality });

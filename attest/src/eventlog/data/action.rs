@@ -1,5 +1,6 @@
 //! EV_ACTION and EV_EFI_ACTION: what the firmware did, as text (PFP 1.06 §10.4.3, §10.4.4).
 
+use super::text::without_nuls;
 use crate::digest::Digest;
 use crate::eventlog::binding::{Binding, Hint, Portion, first_match};
 use crate::eventlog::error::EventDataError;
@@ -15,10 +16,11 @@ pub(in crate::eventlog) const EXIT_SUCCEEDED: &str = "Exit Boot Services Returne
 /// It did not.
 pub(in crate::eventlog) const EXIT_FAILED: &str = "Exit Boot Services Returned with Failure";
 
-/// The text without a trailing NUL.
+/// The text without the NULs at its end.
 pub(super) fn text(data: &[u8]) -> Result<&str, EventDataError> {
-    let text = data.strip_suffix(&[0]).unwrap_or(data);
-    let printable = !text.is_empty() && text.len() <= MAX && text.iter().all(|b| (0x20..0x7F).contains(b));
+    let text = without_nuls(data);
+    let short = data.len() <= MAX.saturating_add(1) && text.len() <= MAX;
+    let printable = !text.is_empty() && short && text.iter().all(|b| (0x20..0x7F).contains(b));
     std::str::from_utf8(text)
         .ok()
         .filter(|_| printable)

@@ -86,6 +86,13 @@ impl<'a> DevicePath<'a> {
         matches!(r.array("format and signature type").ok()?, [2, 2]).then(|| Guid::new(signature))
     }
 
+    /// Whether the path has a file of a firmware volume (PI 1.7 volume 2 §8.2).
+    #[must_use]
+    pub fn is_in_firmware_volume(&self) -> bool {
+        let mut r = Reader::new(self.0);
+        std::iter::from_fn(|| node(&mut r).ok()).any(|n| (n.0, n.1) == (4, 6))
+    }
+
     /// The path's last file name node, as logged; `None` when there is none.
     #[must_use]
     pub fn file(&self) -> Option<Utf16<'a>> {

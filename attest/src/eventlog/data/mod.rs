@@ -123,8 +123,8 @@ fn no_action(data: &[u8]) -> Result<EventData<'_>, EventDataError> {
     if data.starts_with(header::AGILE) {
         return Ok(EventData::SpecId);
     }
-    if let Some([locality]) = data.strip_prefix(startup::SIGNATURE) {
-        return Ok(EventData::StartupLocality(*locality));
+    if let Some(locality) = data.strip_prefix(startup::SIGNATURE).and_then(startup::locality_of) {
+        return Ok(EventData::StartupLocality(locality));
     }
     if let Some(platform) = PlatformId::parse(data)? {
         return Ok(EventData::PlatformId(platform));
@@ -145,9 +145,9 @@ fn code(data: &[u8]) -> EventData<'_> {
     }
 }
 
-/// Printable ASCII with or without a NUL at its end, else the bytes.
+/// Printable ASCII with or without NULs at its end, else the bytes.
 fn text(data: &[u8]) -> EventData<'_> {
-    let text = data.strip_suffix(&[0]).unwrap_or(data);
+    let text = text::without_nuls(data);
     let printable = !text.is_empty() && text.iter().all(|b| (0x20..0x7F).contains(b));
     std::str::from_utf8(text).ok().filter(|_| printable).map_or(EventData::Raw(data), EventData::Text)
 }

@@ -17,14 +17,16 @@ pub enum Separator {
 }
 
 impl Separator {
-    /// Reads the 4 bytes of a separator.
+    /// Reads the 4 bytes of a separator, and the zeros behind them with which coreboot fills its slots.
     ///
     /// # Errors
     /// [`EventDataError::SeparatorSize`] for another size.
     pub fn parse(data: &[u8]) -> Result<Self, EventDataError> {
-        let bytes =
-            <[u8; 4]>::try_from(data).map_err(|_| EventDataError::SeparatorSize { len: data.len() })?;
-        Ok(match u32::from_le_bytes(bytes) {
+        let (bytes, _) = data
+            .split_first_chunk::<4>()
+            .filter(|(_, slot)| slot.iter().all(|byte| *byte == 0))
+            .ok_or(EventDataError::SeparatorSize { len: data.len() })?;
+        Ok(match u32::from_le_bytes(*bytes) {
             0 | u32::MAX => Self::Normal,
             1 => Self::Error,
             other => Self::Unknown(other),

@@ -36,6 +36,12 @@ pub(in crate::eventlog) fn escaped_bytes(bytes: &[u8]) -> String {
     }
 }
 
+/// Without the NULs at the end: most firmware writes one, some none, and coreboot fills a slot of one size with them.
+pub(in crate::eventlog) fn without_nuls(bytes: &[u8]) -> &[u8] {
+    let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+    bytes.get(..len).unwrap_or_default()
+}
+
 /// The first bytes in hexadecimal.
 pub(in crate::eventlog) fn hex_head(bytes: &[u8]) -> String {
     let mut shown = String::new();

@@ -143,8 +143,16 @@ const fn of_separator(pcr: PcrIndex, state: SeparatorState) -> Option<BootFault>
 /// What the profile lets a PCR take after its separator (PFP 1.06 §3.3.4).
 fn may_follow(pcr: PcrIndex, kind: EventType) -> bool {
     match pcr.get() {
-        // Firmware in the field measures Boot#### of the option it is about to try after the separators.
-        1 => matches!(kind, EventType::EfiVariableBoot | EventType::EfiVariableBoot2),
+        // Firmware in the field measures Boot#### of the option it is about to try after the separators; AMI's, as on
+        // Dell's machines, also the modes of secure boot and SMBIOS. No fact comes from there, and a reference sees them.
+        1 => matches!(
+            kind,
+            EventType::EfiVariableBoot
+                | EventType::EfiVariableBoot2
+                | EventType::EfiVariableDriverConfig
+                | EventType::EfiHandoffTables
+                | EventType::EfiHandoffTables2
+        ),
         4 => matches!(
             kind,
             EventType::EfiBootServicesApplication
@@ -159,6 +167,8 @@ fn may_follow(pcr: PcrIndex, kind: EventType) -> bool {
             EventType::EfiGptEvent
                 | EventType::EfiGptEvent2
                 | EventType::EfiAction
+                | EventType::Action
+                | EventType::Ipl
                 | EventType::IplPartitionData
                 | EventType::EventTag
         ),

@@ -119,7 +119,9 @@ impl<'a> FirmwareEvents<'a> {
 const fn begins(kind: EventType) -> bool {
     matches!(
         kind,
-        EventType::SCrtmVersion
+        // coreboot's type for all that it measures.
+        EventType::Action
+            | EventType::SCrtmVersion
             | EventType::SCrtmContents
             | EventType::EfiHcrtmEvent
             | EventType::PostCode

@@ -208,14 +208,18 @@ impl<'a> Facts<'a> {
         self.images.as_deref()
     }
 
-    /// The first image after PCR 4's only separator.
+    /// The first image after PCR 4's only separator. `None` where the log says that this one lies in the firmware's own
+    /// volume: a setup program, a shell or an agent that runs before the boot loader, which can't be told apart then.
     #[must_use]
     pub fn boot_loader(&self) -> Option<&LoadedImage<'a>> {
         let line = match self.separators.get(&PcrIndex::new(4)?)? {
             SeparatorState::Once { event } => *event,
             _ => return None,
         };
-        self.images()?.iter().find(|image| image.event() > line)
+        let first = self.images()?.iter().find(|image| image.event() > line)?;
+        // The path is a hint, and a lie about it can only take the fact away.
+        let of_firmware = first.hint().is_some_and(|image| image.path().is_in_firmware_volume());
+        (!of_firmware).then_some(first)
     }
 
     /// The kernel's command line, as GRUB measured it.

@@ -49,11 +49,11 @@ impl<'a> FinalEvents<'a> {
     }
 
     fn walk(&mut self, mut r: Reader<'a>, announced: u64) -> Result<(), EventLogError> {
-        let mut startup = self.log.startup;
+        let (mut startup, mut banks) = (self.log.startup, self.log.logged_banks);
         while u64::from(self.count) < announced {
             let index = self.log.count.saturating_add(self.count);
             let event = self.log.read(&mut r, index)?;
-            event.check(self.log.header)?;
+            event.check(self.log.header, &mut banks)?;
             if !event.is_extended() && event.data.starts_with(header::AGILE) {
                 return Err(EventLogError::RepeatedHeader { index, offset: event.offset });
             }

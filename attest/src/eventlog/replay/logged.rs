@@ -47,8 +47,18 @@ impl<'m, 'a> Logged<'m, 'a> {
 
     /// Whether the type asks for a digest of the data, and the digest is another.
     pub(in crate::eventlog) fn contradicts(&self, bank: HashAlgorithm) -> bool {
-        // An EV_IPL and a tag may be the name of something that is hashed itself.
-        let named = |event: &Event<'_>| matches!(event.event_type(), EventType::Ipl | EventType::EventTag);
+        // These may be the name of something that is hashed itself: a file, OVMF's "ACPI DATA", coreboot's "CBFS: …"
+        // and all that it writes into its slots.
+        let named = |event: &Event<'_>| match event.event_type() {
+            EventType::Ipl
+            | EventType::EventTag
+            | EventType::Action
+            | EventType::PlatformConfigFlags
+            | EventType::TableOfDevices
+            | EventType::NonhostInfo => true,
+            EventType::Separator => event.data().len() > 4,
+            _ => false,
+        };
         match self {
             Self::Event { event, .. } => {
                 !named(event) && event.binding(bank) == Binding::Hint(Hint::DigestDiffers)

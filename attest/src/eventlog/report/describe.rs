@@ -12,8 +12,10 @@ use crate::eventlog::data::sipa::{SipaEvent, SipaEvents};
 use crate::eventlog::data::spdm::SpdmDevice;
 use crate::eventlog::data::text::{escaped, escaped_bytes, hex_head};
 use crate::eventlog::event::Event;
+use crate::eventlog::event_type::EventType;
 use crate::eventlog::placement::Placement;
 
+mod foreign;
 mod variable;
 
 /// The most characters of a description.
@@ -23,8 +25,18 @@ const LINE: usize = 240;
 #[must_use]
 pub fn describe(event: &Event<'_>) -> String {
     match event.typed() {
-        Ok(data) => cut(describe_data(event, &data)),
+        Ok(data) => cut(match launch_type(event) {
+            Some(name) => format!("{name}: {}", describe_data(event, &data)),
+            None => describe_data(event, &data),
+        }),
         Err(error) => format!("malformed: {error}"),
+    }
+}
+
+fn launch_type(event: &Event<'_>) -> Option<&'static str> {
+    match event.event_type() {
+        EventType::Other(code) => foreign::launch_type(code),
+        _ => None,
     }
 }
 
@@ -40,21 +52,30 @@ fn describe_data(event: &Event<'_>, data: &EventData<'_>) -> String {
     match data {
         EventData::Separator(Separator::Normal) => "separator".to_owned(),
         EventData::Separator(Separator::Error) => "separator: the firmware met an error".to_owned(),
+        EventData::Separator(Separator::Unknown(foreign::WINDOWS_SEPARATOR)) => {
+            "separator of Windows (WBCL)".to_owned()
+        }
         EventData::Separator(Separator::Unknown(value)) => {
             format!("separator of unknown value 0x{value:08x}")
         }
         EventData::Variable(variable) => variable::describe(variable, event.event_type()),
         EventData::Action(text) | EventData::Text(text) => escaped(text.chars()),
         EventData::Gpt(gpt) => describe_gpt(gpt),
-        EventData::Image(image) if image.path().as_bytes().is_empty() => {
-            format!("image of {} bytes, no path", image.image_len())
-        }
+        // shim and GRUB log what they load like this.
+        EventData::Image(image) if image.path().as_bytes().is_empty() => match image.image_len() {
+            0 => "image whose path is not logged".to_owned(),
+            len => format!("image of {len} bytes whose path is not logged"),
+        },
         EventData::Image(image) => image.path().to_text(),
         EventData::Ipl(ipl) => describe_ipl(ipl),
-        EventData::Tag(tag) => match tag.name() {
-            Some(name) => format!("{name}: {}", printable(tag.content())),
-            None => format!("tag 0x{:08x} {}", tag.id(), printable(tag.content())),
-        },
+        EventData::Tag(tag) => {
+            let bios =
+                || foreign::bios_tag(tag.id()).filter(|_| event.pcr().is_some_and(|pcr| pcr.get() < 8));
+            match tag.name().or_else(bios) {
+                Some(name) => format!("{name}: {}", printable(tag.content())),
+                None => format!("tag 0x{:08x} {}", tag.id(), printable(tag.content())),
+            }
+        }
         EventData::Sipa(events) => describe_sipa(events),
         EventData::FirmwareBlob(blob) => {
             let what = blob.description().map_or_else(|| "blob".to_owned(), printable);
@@ -187,9 +208,10 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 #[must_use]
 pub fn summary_line(event: &Event<'_>, bank: HashAlgorithm) -> String {
     let pcr = event.pcr().map_or_else(|| "-".to_owned(), |pcr| pcr.to_string());
-    let digest = match event.digest(bank) {
-        Some(digest) => format!("{bank}:{}…", digest.to_hex().get(..12).unwrap_or_default()),
-        None => format!("no {bank}"),
+    let digest = match event.digest(bank).filter(|_| event.is_extended()) {
+        Some(digest) => format!("  {bank}:{}…", digest.to_hex().get(..12).unwrap_or_default()),
+        None if event.is_extended() => format!("  no {bank}"),
+        None => String::new(),
     };
     let bound = match event.binding(bank) {
         Binding::Bound(Portion::Whole) => "bound",
@@ -202,5 +224,5 @@ pub fn summary_line(event: &Event<'_>, bank: HashAlgorithm) -> String {
         Placement::NotInProfile => "  not in the profile's place",
     };
     let (index, kind) = (event.index(), event.event_type());
-    format!("#{index:<3} PCR {pcr:<2}  {kind:<32}  {}  {digest}  {bound}{remark}", describe(event))
+    format!("#{index:<3} PCR {pcr:<2}  {kind:<32}  {}{digest}  {bound}{remark}", describe(event))
 }

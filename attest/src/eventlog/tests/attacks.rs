@@ -116,7 +116,7 @@ fn e04_startup_locality_twice_late_malformed_or_elsewhere_is_refused() {
     late.event(0, EventType::SCrtmVersion, b"1").startup_locality(3);
     assert_eq!(refused(&late.bytes), EventLogError::StartupLocalityLate { index: 2, extended: 1 });
 
-    for bad in [&[1][..], &[2], &[5], &[0xFF], &[], &[3, 0], &[3, 3, 3]] {
+    for bad in [&[1][..], &[2], &[5], &[0xFF], &[], &[3, 1], &[3, 0, 3], &[0, 3]] {
         let mut log = agile();
         log.no_action(&[b"StartupLocality\0", bad].concat());
         assert!(matches!(refused(&log.bytes), EventLogError::StartupLocality { index: 1, .. }), "{bad:?}");
@@ -215,11 +215,17 @@ fn e05_an_unknown_algorithm_is_skipped_by_its_declared_size() {
 fn e05_events_whose_digests_are_not_the_declared_ones_are_refused() {
     let two = [HashAlgorithm::Sha1, BANK];
     let mut missing = LogBuilder::agile(&two);
-    missing.event_with(0, EventType::SCrtmVersion, &[vec![1; 20]], b"1");
+    missing.event(0, EventType::SCrtmVersion, b"1").event_with(0, EventType::PostCode, &[vec![1; 20]], b"1");
     assert!(matches!(
         refused(&missing.bytes),
-        EventLogError::MissingDigest { index: 1, algorithm: 0x000B, .. }
+        EventLogError::MissingDigest { index: 2, algorithm: 0x000B, .. }
     ));
+    let mut late = LogBuilder::agile(&two);
+    late.event_with(0, EventType::SCrtmVersion, &[vec![1; 20]], b"1").event(0, EventType::PostCode, b"1");
+    assert!(matches!(refused(&late.bytes), EventLogError::MissingDigest { index: 2, algorithm: 0x000B, .. }));
+    let mut none = LogBuilder::agile(&two);
+    none.event_with(0, EventType::SCrtmVersion, &[], b"1");
+    assert!(matches!(refused(&none.bytes), EventLogError::MissingDigest { index: 1, algorithm: 0x0004, .. }));
     let mut log = LogBuilder::agile(&two);
     let start = log.bytes.len();
     log.event(0, EventType::SCrtmVersion, b"1");

@@ -2,6 +2,7 @@
 
 pub(crate) mod attacks;
 pub(crate) mod builder;
+pub(crate) mod odd_firmware;
 pub(crate) mod other_machines;
 pub(crate) mod properties;
 pub(crate) mod recorded;

@@ -43,6 +43,8 @@ pub(crate) struct ShowReport<'a> {
     startup_locality: Option<u8>,
     /// Bytes of padding after the last event.
     padding: usize,
+    /// Whether the indexes are not PCRs but measurement registers of a confidential virtual machine: 1 to 4 are RTMR 0 to 3.
+    measures_rtmrs: bool,
     /// The events, in order. Nothing in them is verified.
     #[schemars(with = "Vec<serde_json::Value>")]
     events: Events<'a>,
@@ -75,6 +77,8 @@ struct AlgorithmReport {
     name: Option<String>,
     /// Size of a digest in bytes.
     size: u16,
+    /// Whether the events have digests of it: some firmware declares algorithms whose bank is not active.
+    logged: bool,
 }
 
 /// The events that are shown; each is read when it is written, so that memory does not grow with the log (threat e06).
@@ -105,6 +109,7 @@ impl<'a> ShowReport<'a> {
             header: header(&log),
             startup_locality: log.startup_locality(),
             padding: log.padding(),
+            measures_rtmrs: log.measures_rtmrs(),
             events: Events { log, pcr: args.pcr },
             bank: bank.unwrap_or(HashAlgorithm::Sha256),
             by_pcr: args.by_pcr,
@@ -112,7 +117,8 @@ impl<'a> ShowReport<'a> {
     }
 
     fn head(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let (count, banks) = (self.event_count, self.banks.join(", "));
+        let banks = if self.banks.is_empty() { "none".to_owned() } else { self.banks.join(", ") };
+        let count = self.event_count;
         page.styled(BOLD, format_args!("{count} events, banks {banks}; not verified against any quote"))?;
         match &self.header {
             Some(header) => page.line(format_args!(
@@ -120,6 +126,22 @@ impl<'a> ShowReport<'a> {
                 header.platform_class, header.profile_version, header.uintn_bits
             ))?,
             None => page.line("SHA-1-only log, without a header of its own")?,
+        }
+        for algorithm in self.header.iter().flat_map(|header| &header.algorithms) {
+            let name = algorithm.name.clone().unwrap_or_else(|| format!("algorithm 0x{:04X}", algorithm.id));
+            if !algorithm.logged {
+                page.line(format_args!(
+                    "{name} is declared, and no event has a digest of it: the bank is not active"
+                ))?;
+            } else if algorithm.name.is_none() {
+                page.line(format_args!("digests of {name} are skipped: Hallmark does not compute it"))?;
+            }
+        }
+        if self.measures_rtmrs {
+            page.line(
+                "log of a confidential virtual machine: what is called PCR here is a measurement register, 1 to 4 for \
+                 RTMR 0 to 3, and no TPM quotes it",
+            )?;
         }
         if let Some(locality) = self.startup_locality {
             page.line(format_args!("TPM2_Startup at locality {locality}"))?;
@@ -146,7 +168,8 @@ impl<'a> ShowReport<'a> {
                 continue;
             }
             page.gap()?;
-            page.styled(BOLD, format_args!("PCR {pcr}: {}", pcr_usage(pcr)))?;
+            let usage = if self.measures_rtmrs { "measurement register" } else { pcr_usage(pcr) };
+            page.styled(BOLD, format_args!("PCR {pcr}: {usage}"))?;
             if let Some(value) = replayed.get(self.bank, pcr) {
                 page.styled(DIM, format_args!("leads to {}:{}", self.bank, value.to_hex()))?;
             }
@@ -182,6 +205,7 @@ fn header(log: &EventLog<'_>) -> Option<HeaderReport> {
         id,
         name: HashAlgorithm::from_tpm_id(id).map(|algorithm| algorithm.to_string()),
         size,
+        logged: log.has_digests_of(id),
     };
     Some(HeaderReport {
         profile_version: format!("{major}.{minor} errata {errata}"),

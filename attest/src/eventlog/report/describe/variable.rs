@@ -41,7 +41,11 @@ fn signatures(lists: &SignatureLists<'_>) -> String {
     match (others, hash) {
         (0, _) | (_, None) => {}
         (1, Some(only)) => parts.push(one(&only)),
-        (others, Some(first)) => parts.push(format!("{others} of type {} and others", first.kind())),
+        (others, Some(first)) => {
+            let mut hashes = lists.signatures().filter(|signature| signature.certificate().is_none());
+            let mixed = if hashes.all(|hash| hash.kind() == first.kind()) { "" } else { " and others" };
+            parts.push(format!("{others} of type {}{mixed}", first.kind()));
+        }
     }
     if parts.is_empty() { "no signatures".to_owned() } else { parts.join("; ") }
 }
