@@ -93,3 +93,40 @@ fn every_threat_in_the_list_has_the_tests_that_it_names() {
     }
     assert!(rows >= 40, "only {rows} rows");
 }
+
+fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("book") {
+            documents(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn links_in_the_documents_lead_to_files() {
+    let mut files: Vec<_> = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
+    documents(&root().join("docs"), &mut files);
+    let mut links = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let target = rest.split([')', '#', ' ']).next().unwrap();
+            if target.is_empty() || target.contains(':') {
+                continue;
+            }
+            assert!(
+                file.parent().unwrap().join(target).exists(),
+                "{}: {target} is not there",
+                file.display()
+            );
+            links += 1;
+        }
+    }
+    assert!(links > 50, "only {links} links were found");
+}
