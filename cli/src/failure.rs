@@ -100,7 +100,7 @@ impl Failure {
     /// A file that can't be read or written.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
-            io::ErrorKind::StorageFull => "; nothing was written, make room and run it again",
+            io::ErrorKind::StorageFull => "; it was not written, make room and run it again",
             io::ErrorKind::ReadOnlyFilesystem => "; the file system is read-only",
             io::ErrorKind::IsADirectory => "; expected a file",
             io::ErrorKind::NotADirectory => "; a file stands in this path where a folder was expected",

@@ -235,6 +235,20 @@ fn a_full_disk() {
 }
 
 #[test]
+fn a_full_disk_under_a_package() {
+    let lab = lab();
+    for folder in ["small", "build"] {
+        fs::create_dir(lab.path(folder)).unwrap();
+    }
+    fs::write(lab.path("build/file"), vec![7; 100_000]).unwrap();
+    let description = "product = \"gw\"\nhardware = [\"gw-1\"]\nversion = \"1\"\nrelease = 1\n";
+    fs::write(lab.path("package.toml"), description).unwrap();
+    let pack = ["update", "pack", "build", "--description", "package.toml", "--out", "small/gw.hmk"];
+    let ran = in_namespace(&lab, "mount -t tmpfs -o size=8k tmpfs small", &pack);
+    ends(&ran, 1, &["error: small/gw.hmk: No space left", "it was not written, make room"]);
+}
+
+#[test]
 fn p11_no_output_replaces_a_key_a_ledger_or_an_authoritys_files() {
     let lab = lab();
     assert_eq!(lab.hallmark(&["key", "generate", "--out", "key.pem"]).code, Some(0));

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use update_verify::install::{self, Activation, ReleaseInfo, Step};
-use update_verify::pack::{Description, pack_to_file};
+use update_verify::pack::{Description, PackError, pack_to_file};
 use update_verify::{Manifest, PackageError, PackageReader, RollbackFloor, sign_package};
 
 use crate::commands::key::read_signing_key;
@@ -293,7 +293,11 @@ fn pack(args: &PackArgs, context: &Context) -> Result<PackReport, Failure> {
     if is_inside(&out, &args.folder) {
         return Err(Failure::usage(format!("--out: {} is inside the folder that is packed", out.display())));
     }
-    let packed = pack_to_file(&args.folder, &description, created, key.as_ref(), &out)?;
+    let written = pack_to_file(&args.folder, &description, created, key.as_ref(), &out);
+    let packed = written.map_err(|error| match error {
+        PackError::Write(error) => Failure::file(&args.out, &error),
+        error => error.into(),
+    })?;
     Ok(PackReport {
         package: args.out.clone(),
         files: packed.files,
