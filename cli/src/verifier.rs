@@ -11,7 +11,7 @@ use attest::challenge::{Challenge, Nonce};
 use attest::dsse::DocumentKey;
 use attest::ima::{ImaKeyring, ImaState};
 use attest::policy::{Policy, PolicyFault};
-use attest::reference::{FileSet, FileSets, Period, Standing, TrustedReference, TrustedWithdrawal};
+use attest::reference::{FileSet, FileSets, Standing, TrustedReference, TrustedWithdrawal};
 use attest::rego::{CompiledRules, RegoFile};
 use jiff::{SignedDuration, Timestamp};
 use pki::chain::{DeviceRoots, RevokedCertificates};
@@ -35,6 +35,8 @@ pub(crate) struct PolicyFiles {
     /// SHA-256 over the policy and its files.
     pub(crate) digest: Digest,
     pub(crate) references: Vec<TrustedReference>,
+    /// Withdrawals that the policy's keys have signed, with their files.
+    pub(crate) withdrawals: Vec<(PathBuf, TrustedWithdrawal)>,
     /// All files that the policy names.
     paths: Vec<PathBuf>,
     reference_files: Vec<Input>,
@@ -131,10 +133,12 @@ impl PolicyFiles {
         let before = troubles.len();
         let keys = all(&keys, &mut troubles, |key| DocumentKey::from_pem(key.text()?).map_err(text_of));
         // Without its keys each reference would only be refused for that.
-        let trusted = if troubles.len() == before {
-            trusted_references(&references, &file_sets, &withdrawn, &keys, &mut troubles)
+        let (trusted, withdrawals) = if troubles.len() == before {
+            let withdrawals = trusted_withdrawals(&withdrawn, &keys, &mut troubles);
+            let trusted = trusted_references(&references, &file_sets, &withdrawals, &keys, &mut troubles);
+            (trusted, withdrawals)
         } else {
-            Vec::new()
+            (Vec::new(), Vec::new())
         };
         match roots {
             Some(roots) if troubles.is_empty() => Ok(Self {
@@ -142,6 +146,7 @@ impl PolicyFiles {
                 weaknesses,
                 digest,
                 references: trusted,
+                withdrawals,
                 paths,
                 reference_files: references,
                 keys,
@@ -155,9 +160,8 @@ impl PolicyFiles {
 
     /// The verifier that judges by this policy at `now`. One reference that counts then there must be.
     pub(crate) fn verifier(self: &Arc<Self>, now: Timestamp) -> Result<Verifier, Vec<Trouble>> {
-        let counts = |reference: &TrustedReference| {
-            !matches!(reference.standing(Period::at(now)), Standing::Expired { .. })
-        };
+        let counts =
+            |reference: &TrustedReference| !matches!(reference.standing(now), Standing::Expired { .. });
         let mut troubles = Vec::new();
         if !self.references.iter().any(counts) {
             all(&self.reference_files, &mut troubles, |reference| {
@@ -219,12 +223,23 @@ fn device_roots(roots: &[Input], revoked: &[Input], troubles: &mut Vec<Trouble>)
     }
 }
 
+fn trusted_withdrawals(
+    withdrawn: &[Input],
+    keys: &[DocumentKey],
+    troubles: &mut Vec<Trouble>,
+) -> Vec<(PathBuf, TrustedWithdrawal)> {
+    all(withdrawn, troubles, |input| {
+        let withdrawal = TrustedWithdrawal::verify(&input.bytes, keys).map_err(text_of)?;
+        Ok((input.path.clone(), withdrawal))
+    })
+}
+
 /// The references of a policy with their file sets, and with what was withdrawn. One that has ended is kept, so that a
 /// device which runs it can be told so.
 fn trusted_references(
     references: &[Input],
     file_sets: &[Input],
-    withdrawn: &[Input],
+    withdrawals: &[(PathBuf, TrustedWithdrawal)],
     keys: &[DocumentKey],
     troubles: &mut Vec<Trouble>,
 ) -> Vec<TrustedReference> {
@@ -237,13 +252,11 @@ fn trusted_references(
             troubles.push(Trouble::refused(&input.path, &error));
         }
     }
-    let withdrawals =
-        all(withdrawn, troubles, |input| TrustedWithdrawal::verify(&input.bytes, keys).map_err(text_of));
     let trusted = all(references, troubles, |input| {
         let references = TrustedReference::verify_all(&input.bytes, keys, Timestamp::MIN).map_err(text_of)?;
         let with_sets = |reference: TrustedReference| {
             let reference = reference.with_file_sets(&sets).map_err(text_of)?;
-            Ok(withdrawals.iter().fold(reference, TrustedReference::withdrawn_by))
+            Ok(withdrawals.iter().fold(reference, |reference, (_, by)| reference.withdrawn_by(by)))
         };
         references.into_iter().map(with_sets).collect::<Result<Vec<_>, String>>()
     });
@@ -320,8 +333,11 @@ impl Verifier {
         evidence: &[u8],
         challenge: &dyn Fn() -> Challenge,
         at: Timestamp,
+        kept: Option<&ImaState>,
     ) -> Vec<Suggestion> {
-        self.appraiser().suggest(evidence, challenge, at)
+        let appraiser = self.appraiser();
+        let appraiser = kept.map_or(appraiser, |kept| appraiser.with_ima_state(kept));
+        appraiser.suggest(evidence, challenge, at)
     }
 
     /// What permits are bound to: the policy and everything that belongs to it.

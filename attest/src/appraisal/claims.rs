@@ -1,11 +1,13 @@
 //! What was established of a device: the facts that reports show and policies name.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::boot_claims::BootClaims;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::quote::ClockInfo;
+use crate::reference::{Lapsed, Measured};
 
 /// What is known of one quoted PCR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,12 +55,69 @@ pub struct ImaClaims {
     pub not_yet_attested: usize,
     /// Violations among the attested.
     pub violations: usize,
-    /// Attested files that neither a reference nor a rule knows.
+    /// Attested files that neither a reference nor a rule knows; those of lapsed releases not among them.
     pub unknown_files: usize,
+    /// Attested files of withdrawn releases, measured before by the verifier's record, those of earlier parts of the list not included.
+    pub withdrawn_before: usize,
+    /// Attested files of withdrawn releases that are not proven to have been measured before.
+    pub withdrawn_after: usize,
+    /// Attested files of ended releases, measured before by the verifier's record, those of earlier parts of the list not included.
+    pub ended_before: usize,
     /// Attested files that count by their signature.
     pub signed_files: usize,
     /// Attested files that the policy does not judge.
     pub excluded_files: usize,
+}
+
+/// What the verifier itself had seen of the boot that is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecordClaim {
+    /// When it saw this boot first: the boot began before. Absent without a record; then only the present counts.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub since: Option<Timestamp>,
+    /// When it saw it last before now.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub last: Option<Timestamp>,
+    /// Why there is none.
+    pub missing: Option<String>,
+}
+
+/// A release that counts no more, and what the device has of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LapsedClaim {
+    /// Product and release.
+    pub release: String,
+    /// Whether it was withdrawn; else it ended.
+    pub withdrawn: bool,
+    /// Since when.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub at: Timestamp,
+    /// Why it was withdrawn, in its maker's words.
+    pub why: Option<String>,
+    /// When the device booted it; absent where it has only files of it.
+    pub booted: Option<Measured>,
+    /// Files that only such releases have, and that the verifier's record shows to have been measured before.
+    pub files_before: usize,
+    /// Those without that proof.
+    pub files_after: usize,
+}
+
+impl LapsedClaim {
+    /// A release that was booted, without files so far.
+    pub(crate) fn of(lapsed: &Lapsed<'_>) -> Self {
+        let withdrawn = lapsed.reference.withdrawn().filter(|_| lapsed.withdrawn);
+        Self {
+            release: lapsed.reference.values().title(),
+            withdrawn: lapsed.withdrawn,
+            at: lapsed.at,
+            why: withdrawn.map(|withdrawn| withdrawn.reason.clone()),
+            booted: Some(lapsed.measured),
+            files_before: 0,
+            files_after: 0,
+        }
+    }
 }
 
 /// Everything that was established before or while the verdict was reached.
@@ -81,4 +140,8 @@ pub struct Claims {
     pub boot: Option<BootClaims>,
     /// The IMA list, if there was one.
     pub ima: Option<ImaClaims>,
+    /// What the verifier itself had seen of this boot before; absent where no quote was believed.
+    pub record: Option<RecordClaim>,
+    /// Releases that count no more, as far as the device has booted them or has files of them.
+    pub lapsed: Vec<LapsedClaim>,
 }

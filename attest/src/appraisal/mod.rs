@@ -12,7 +12,7 @@ pub use boot_claims::{
     FileSystemClaim, FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim,
     SbatLevelClaim, SecureBootClaims, SecureBootState, ShimClaims, SystemClaims, UkiSectionClaim,
 };
-pub use claims::{Claims, ImaClaims, PcrClaim, PcrStanding};
+pub use claims::{Claims, ImaClaims, LapsedClaim, PcrClaim, PcrStanding, RecordClaim};
 pub use reason::Reason;
 
 use crate::challenge::Nonce;

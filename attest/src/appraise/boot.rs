@@ -1,9 +1,8 @@
 //! The measured boot against the policy and the reference values.
 
-use jiff::Timestamp;
-
 use super::bank;
 use super::facts::{self, refuse_unless_tolerated};
+use super::record::Record;
 use super::release::{self, Judged, Releases};
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
 use crate::digest::HashAlgorithm;
@@ -19,7 +18,7 @@ pub(super) fn judge<'r>(
     references: &'r [TrustedReference],
     quote: &VerifiedQuote,
     boot: Option<&MeasuredBoot<'_>>,
-    now: Timestamp,
+    record: Record<'_>,
     outcome: &mut Outcome,
 ) -> Releases<'r> {
     let bank = policy.quote.bank;
@@ -36,7 +35,7 @@ pub(super) fn judge<'r>(
         outcome.reasons.push(nothing_measured(bank));
     }
     let shown = Judged::new(policy, &judged, quote, boot);
-    let releases = release::find(policy, references, &shown, now, outcome);
+    let releases = release::find(policy, references, &shown, record, outcome);
     list_claims(policy, releases.matching(), &shown, outcome);
     if let Some(boot) = boot {
         let facts = boot.facts(bank);

@@ -1,21 +1,27 @@
 //! The IMA list against the policy and the reference that the boot matched.
 
+mod lapsed;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
+
 pub use rules::ImaRuleSet;
 
+use super::record::Record;
 use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
 use crate::evidence::ImaStart;
 use crate::ima::{
-    Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, MeasuredFiles, measure_rest,
+    Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, Mark, MeasuredFiles, ResumeError,
+    Sightings, measure_rest, measure_seen,
 };
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
 use crate::quote::VerifiedQuote;
-use crate::reference::{FileKey, Knowledge, path_text};
+use crate::reference::{FileKey, Knowledge, TrustedReference, path_text};
+use lapsed::LapsedFiles;
 use rules::RuleVerdict;
 
 /// Hashes for which nobody can make other contents with the same digest; all others are weak, 160 bits included (threat i14).
@@ -64,9 +70,10 @@ pub(super) fn judge(
         }
         return;
     };
-    match measured(policy, rules, quote, list, &part, outcome) {
-        Ok(files) => {
-            judge_files(rules, compiled, releases, &files, policy, outcome);
+    match measured(policy, rules, releases, quote, list, &part, outcome) {
+        Ok((files, seen)) => {
+            let known = Known { rules, compiled, releases, seen: seen.as_ref(), earlier: part.earlier() };
+            judge_files(known, &files, policy, outcome);
             count_earlier_parts(&part, outcome);
         }
         Err(error) => outcome.reasons.push(Reason {
@@ -79,15 +86,21 @@ pub(super) fn judge(
     }
 }
 
-/// The covered part of the list. A bank of padded SHA-1 digests is taken where the policy says so (threat i10).
+/// The covered part of the list, and what was seen of it before. A bank of padded SHA-1 digests is taken where the policy says so (threat i10).
 fn measured<'a>(
     policy: &Policy,
     rules: &ImaRules,
+    releases: &Releases<'_>,
     quote: &VerifiedQuote,
     list: &'a [u8],
     part: &Part<'_>,
     outcome: &mut Outcome,
-) -> Result<MeasuredFiles<'a>, ImaError> {
+) -> Result<(MeasuredFiles<'a>, Option<Sightings>), ImaError> {
+    if part.start.is_some()
+        && let Some((release, at)) = part.record.lapsed_since(rules, releases.all())
+    {
+        return Err(ResumeError::Lapsed { release, at }.into());
+    }
     let options = ImaOptions { other_pcrs: rules.other_pcrs.clone(), ..ImaOptions::new(policy.quote.bank) };
     let (files, options) = match part.measure(list, &options, quote) {
         Err(ImaError::ExtendedOtherwise { bank, found, .. }) if rules.padded_sha1 == Reaction::Report => {
@@ -101,8 +114,11 @@ fn measured<'a>(
     let bank = options.bank.algorithm;
     let before = part.start.and(part.state);
     let value = |pcr| quote.value(bank, pcr).copied();
-    outcome.ima_state = ImaState::after(part.attesting, &options, &files, before, value);
-    Ok(files)
+    let seen = part.seen(&options);
+    let cuts: Vec<_> = releases.all().iter().filter_map(TrustedReference::counts_until).collect();
+    let seeing = part.record.seeing(seen.as_ref(), &cuts);
+    outcome.ima_state = ImaState::after(part.attesting, &options, &files, before, seeing, value);
+    Ok((files, seen))
 }
 
 /// A list, or its next part, and what is kept of what was before.
@@ -112,9 +128,20 @@ pub(super) struct Part<'a> {
     pub(super) start: Option<&'a ImaStart>,
     pub(super) state: Option<&'a ImaState>,
     pub(super) attesting: Attesting<'a>,
+    pub(super) record: Record<'a>,
 }
 
 impl Part<'_> {
+    /// What was seen of the list in this boot, as far as a list can be held against it now.
+    fn seen(&self, options: &ImaOptions) -> Option<Sightings> {
+        self.record.sightings().map(|seen| seen.clone().comparable(options))
+    }
+
+    /// Entries before the part.
+    fn earlier(&self) -> u64 {
+        self.start.and(self.state).map_or(0, |state| state.entries)
+    }
+
     fn measure<'l>(
         &self,
         list: &'l [u8],
@@ -122,9 +149,14 @@ impl Part<'_> {
         quote: &VerifiedQuote,
     ) -> Result<MeasuredFiles<'l>, ImaError> {
         let list = ImaList::new(list);
-        let Some(start) = self.start else { return list.measured(quote, options) };
+        let quoted = |bank, pcr| quote.value(bank, pcr).copied();
+        let Some(start) = self.start else {
+            let seen = self.seen(options);
+            let marks: &[Mark] = seen.as_ref().map_or(&[], |seen| &seen.marks);
+            return measure_seen(&list, options, quoted, marks);
+        };
         let state = ImaState::carries_on(self.state, self.attesting, start)?;
-        measure_rest(&list, options, state, |bank, pcr| quote.value(bank, pcr).copied())
+        measure_rest(&list, options, state, quoted)
     }
 }
 
@@ -152,26 +184,47 @@ fn unexplained_without_list(policy: &Policy, quote: &VerifiedQuote) -> Option<Re
     })
 }
 
-fn judge_files(
-    rules: &ImaRules,
-    compiled: &ImaRuleSet,
-    releases: &Releases<'_>,
-    files: &MeasuredFiles<'_>,
-    policy: &Policy,
-    outcome: &mut Outcome,
-) {
+/// By what files are known.
+#[derive(Clone, Copy)]
+struct Known<'k> {
+    rules: &'k ImaRules,
+    compiled: &'k ImaRuleSet,
+    releases: &'k Releases<'k>,
+    /// What the verifier saw before.
+    seen: Option<&'k Sightings>,
+    /// Entries of the list before those that are judged.
+    earlier: u64,
+}
+
+impl<'k> Known<'k> {
+    /// When an entry was seen first.
+    fn seen(&self, entry: &Entry<'_>) -> Option<Timestamp> {
+        let number = u64::try_from(entry.number()).ok()?;
+        self.seen?.covered(self.earlier.checked_add(number)?)
+    }
+
+    fn knowledge(&self, entry: &Entry<'_>, key: &FileKey<'_>) -> Knowledge<'k> {
+        self.releases.knowledge(self.rules.releases, entry.path(), key, self.seen(entry))
+    }
+}
+
+fn judge_files(known: Known<'_>, files: &MeasuredFiles<'_>, policy: &Policy, outcome: &mut Outcome) {
+    let rules = known.rules;
     let mut tally = Tally::default();
     for entry in files.files() {
-        tally.judge(rules, compiled, releases, &entry, outcome);
+        tally.judge(known, &entry, outcome);
     }
-    outcome.claims.ima = Some(ImaClaims {
+    let mut claims = ImaClaims {
         attested: files.attested(),
         not_yet_attested: files.not_yet_attested(),
         violations: files.violations(),
         unknown_files: tally.unknown,
         signed_files: tally.signed,
         excluded_files: tally.excluded,
-    });
+        ..ImaClaims::default()
+    };
+    tally.lapsed.finish(&mut claims, &mut outcome.notes);
+    outcome.claims.ima = Some(claims);
     for claim in &mut outcome.claims.pcrs {
         let extended = claim.pcr == PcrIndex::IMA || rules.other_pcrs.contains(&claim.pcr);
         // The list explains the PCRs that it was found to lead to.
@@ -208,48 +261,54 @@ struct Tally {
     weak: usize,
     signed: usize,
     excluded: usize,
+    lapsed: LapsedFiles,
 }
 
 impl Tally {
-    fn judge(
-        &mut self,
-        rules: &ImaRules,
-        compiled: &ImaRuleSet,
-        releases: &Releases<'_>,
-        entry: &Entry<'_>,
-        outcome: &mut Outcome,
-    ) {
+    fn judge(&mut self, known_by: Known<'_>, entry: &Entry<'_>, outcome: &mut Outcome) {
+        let rules = known_by.rules;
         // A file is known when a release that counts has its digest, kind and algorithm under its very path (i12, i14).
         let key_of = entry.file_digest();
-        let known = releases.knowledge(rules.releases, entry.path(), &FileKey::from(&key_of));
-        let verdict = if known == Knowledge::Known { RuleVerdict::Allowed } else { compiled.judge(entry) };
+        let verdict = match known_by.knowledge(entry, &FileKey::from(&key_of)) {
+            Knowledge::Known => RuleVerdict::Allowed,
+            Knowledge::Unknown => known_by.compiled.judge(entry),
+            Knowledge::Lapsed(release) => {
+                let verdict = known_by.compiled.judge(entry);
+                if lapsed::decides(&release, &verdict) {
+                    self.lapsed.judge(rules, &release, entry, known_by.seen(entry), outcome);
+                    return self.tell_weak(rules, entry, outcome);
+                }
+                verdict
+            }
+        };
         match verdict {
             RuleVerdict::Excluded => self.excluded = self.excluded.saturating_add(1),
             RuleVerdict::Allowed | RuleVerdict::Signed => {
                 self.signed = self.signed.saturating_add(usize::from(verdict == RuleVerdict::Signed));
-                if !STRONG.contains(&key_of.algorithm_name()) {
-                    self.weak = self.weak.saturating_add(1);
-                    if self.weak <= NAMED_FILES {
-                        report(rules.weak_digests, weak_file(entry), outcome);
-                    }
-                }
+                self.tell_weak(rules, entry, outcome);
             }
             refused => {
                 self.unknown = self.unknown.saturating_add(1);
                 if self.unknown <= NAMED_FILES {
-                    report(rules.unknown_files, refused_entry(rules, entry, releases, &refused), outcome);
+                    report(rules.unknown_files, refused_entry(known_by, entry, &refused), outcome);
                 }
             }
         }
     }
+
+    /// A file that counts, and whose digest nobody should go by (threat i14).
+    fn tell_weak(&mut self, rules: &ImaRules, entry: &Entry<'_>, outcome: &mut Outcome) {
+        if STRONG.contains(&entry.file_digest().algorithm_name()) {
+            return;
+        }
+        self.weak = self.weak.saturating_add(1);
+        if self.weak <= NAMED_FILES {
+            report(rules.weak_digests, weak_file(entry), outcome);
+        }
+    }
 }
 
-fn refused_entry(
-    rules: &ImaRules,
-    entry: &Entry<'_>,
-    releases: &Releases<'_>,
-    verdict: &RuleVerdict,
-) -> Reason {
+fn refused_entry(known: Known<'_>, entry: &Entry<'_>, verdict: &RuleVerdict) -> Reason {
     let path = path_text(entry.path());
     let (id, what) = match verdict {
         RuleVerdict::BadSignature(error) => (error.threat(), format!("{path}: {error}")),
@@ -257,7 +316,7 @@ fn refused_entry(
         RuleVerdict::ForeignKey => {
             ("i15", format!("a key that the policy does not have was loaded into {path}"))
         }
-        _ => return unknown_file(rules, entry, releases),
+        _ => return unknown_file(known, entry),
     };
     let place = format!("IMA list, entry {}", entry.number());
     Reason { id, what, place, expected: String::new(), found: entry.file_digest().to_string() }
@@ -278,15 +337,21 @@ fn weak_file(entry: &Entry<'_>) -> Reason {
     }
 }
 
-fn unknown_file(rules: &ImaRules, entry: &Entry<'_>, releases: &Releases<'_>) -> Reason {
+fn unknown_file(known_by: Known<'_>, entry: &Entry<'_>) -> Reason {
     let path = path_text(entry.path());
     let digest = entry.file_digest();
-    let known = releases.expected(rules.releases, entry.path());
+    let known = known_by.releases.expected(known_by.rules.releases, entry.path());
     Reason {
         id: "i12",
-        what: match releases.knowledge(rules.releases, entry.path(), &FileKey::from(&digest)) {
-            Knowledge::Withdrawn { at } => format!("{path} is of a release that was withdrawn at {at}"),
-            Knowledge::Expired { at } => format!("{path} is of a release that ended at {at}"),
+        what: match known_by.knowledge(entry, &FileKey::from(&digest)) {
+            Knowledge::Lapsed(lapsed) => {
+                let (title, at) = (lapsed.reference.values().title(), lapsed.at);
+                let seen = known_by.seen(entry).map_or_else(
+                    || "no earlier record has it".to_owned(),
+                    |seen| format!("it was seen first at {seen}"),
+                );
+                format!("{path} is of {title}, which ended at {at}; {seen}")
+            }
             Knowledge::Known | Knowledge::Unknown if !known.is_empty() => {
                 format!("{path} has another content than in any reference")
             }

@@ -11,6 +11,7 @@ mod endorsement;
 mod facts;
 mod further;
 mod ima;
+mod record;
 mod rehearse;
 mod release;
 mod secure_boot;
@@ -31,11 +32,12 @@ use crate::challenge::Challenge;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::measured_logs;
 use crate::evidence::{BootLogBytes, BootLogsError, Evidence, Log, MAX_IMA_LIST};
-use crate::ima::{Attesting, ImaState};
+use crate::ima::{Attesting, ImaState, Sight};
 use crate::key::{AttestationKey, PublicArea};
 use crate::policy::{Policy, QuoteRules, Reaction};
 use crate::quote::{Quote, VerifiedQuote};
 use crate::reference::TrustedReference;
+use record::Record;
 
 /// A verifier's judgement, ready to be applied to any number of devices.
 #[derive(Clone, Copy)]
@@ -87,7 +89,8 @@ impl<'a> Appraiser<'a> {
         Self { ima: Some(rules), ..self }
     }
 
-    /// The same for one device whose list was believed up to `state`: its evidence may have the rest only (threat i11).
+    /// The same for one device whose list was believed up to `state`: its evidence may have the rest only (threat i11), and what was
+    /// seen then is proven to have been measured before (threat i18).
     #[must_use]
     pub fn with_ima_state(self, state: &'a ImaState) -> Self {
         Self { ima_state: Some(state), ..self }
@@ -153,7 +156,11 @@ impl<'a> Appraiser<'a> {
         let bytes = BootLogBytes::of(&evidence).map_err(|error| refuse_log(&error))?;
         let logs = bytes.parse().map_err(|error| refuse_log(&error))?;
         let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
-        let releases = boot::judge(self.policy, self.references, &quote, boot.as_ref(), now, outcome);
+        let attester = key.name().to_string();
+        let attesting = Attesting { attester: &attester, reset_count, policy: &self.policy_digest };
+        let sight = Sight { now, clock_ms: clock.clock_ms, restart_count: clock.restart_count };
+        let record = Record::of(self.ima_state, attesting, sight, outcome);
+        let releases = boot::judge(self.policy, self.references, &quote, boot.as_ref(), record, outcome);
         // Without rules for it no list is looked at, and none is inflated.
         let ima = evidence.ima.as_ref().filter(|_| self.policy.ima.is_some());
         let list = plain("IMA list", ima.map(|ima| &ima.list), MAX_IMA_LIST)?;
@@ -163,7 +170,8 @@ impl<'a> Appraiser<'a> {
             list: list.as_deref(),
             start: ima.and_then(|ima| ima.start.as_ref()),
             state: self.ima_state,
-            attesting: Attesting { attester: &attester, reset_count, policy: &self.policy_digest },
+            attesting,
+            record,
         };
         ima::judge(self.policy, compiled, &releases, &quote, part, outcome);
         refuse_unexplained(&self.policy.quote, outcome);

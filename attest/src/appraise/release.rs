@@ -5,28 +5,43 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::appraisal::{Outcome, Reason};
+use super::facts::react;
+use super::record::Record;
+use crate::appraisal::{LapsedClaim, Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{MeasuredBoot, Role};
 use crate::pcr::PcrIndex;
-use crate::policy::{Policy, QuoteRules, Reaction, ReleaseScope};
+use crate::policy::{Policy, QuoteRules, Reaction, ReleaseScope, Tolerance};
 use crate::quote::VerifiedQuote;
 use crate::reference::expectation::{Measured, Steps, differences, same};
-use crate::reference::{FileKey, Knowledge, Period, ReferenceValues, Standing, TrustedReference, knowledge};
+use crate::reference::{
+    FileKey, Knowledge, Lapsed, Measured as When, ReferenceValues, Standing, TrustedReference, knowledge,
+};
 
 /// The references of a policy, and those of them whose boot the device shows.
 #[derive(Debug)]
 pub(super) struct Releases<'r> {
     all: &'r [TrustedReference],
     matching: Vec<&'r TrustedReference>,
-    period: Period,
+    now: Timestamp,
 }
 
 impl<'r> Releases<'r> {
     /// No release at all: what counts then, the policy says.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Self { all: &[], matching: Vec::new(), period: Period::at(Timestamp::UNIX_EPOCH) }
+        Self { all: &[], matching: Vec::new(), now: Timestamp::UNIX_EPOCH }
+    }
+
+    /// Releases of a test, none of which was booted.
+    #[cfg(test)]
+    pub(super) const fn only(all: &'r [TrustedReference], now: Timestamp) -> Self {
+        Self { all, matching: Vec::new(), now }
+    }
+
+    /// All references of the policy.
+    pub(super) const fn all(&self) -> &'r [TrustedReference] {
+        self.all
     }
 
     /// The references that the boot matches; empty when the boot was refused.
@@ -34,15 +49,21 @@ impl<'r> Releases<'r> {
         &self.matching
     }
 
-    /// What the releases that the policy lets count know of a file. A release that the boot matches counts, whatever its
-    /// standing: whether it may still run was judged with the boot.
-    pub(super) fn knowledge(&self, scope: ReleaseScope, path: &[u8], key: &FileKey<'_>) -> Knowledge {
-        if self.matching.iter().any(|reference| reference.files().contains(path, key)) {
-            return Knowledge::Known;
-        }
-        match scope {
-            ReleaseScope::Matching => Knowledge::Unknown,
-            ReleaseScope::Valid => knowledge(self.all, path, key, self.period),
+    /// What the releases that the policy lets count know of a file, which the verifier saw measured at `seen` first.
+    ///
+    /// That a release was booted before it was withdrawn does not make its files count that are started afterwards.
+    pub(super) fn knowledge(
+        &self,
+        scope: ReleaseScope,
+        path: &[u8],
+        key: &FileKey<'_>,
+        seen: Option<Timestamp>,
+    ) -> Knowledge<'r> {
+        match (knowledge(self.matching.iter().copied(), path, key, self.now, seen), scope) {
+            (Knowledge::Known, _) => Knowledge::Known,
+            (found, ReleaseScope::Matching) => found,
+            // Those that match are among all.
+            (_, ReleaseScope::Valid) => knowledge(self.all, path, key, self.now, seen),
         }
     }
 
@@ -134,77 +155,101 @@ pub(super) fn find<'r>(
     policy: &Policy,
     references: &'r [TrustedReference],
     judged: &Judged<'_, '_>,
-    now: Timestamp,
+    record: Record<'_>,
     outcome: &mut Outcome,
 ) -> Releases<'r> {
-    let period = Period::at(now);
+    let now = record.now();
     let fitting: Vec<_> =
         references.iter().filter(|reference| judged.differing(reference.values()).is_empty()).collect();
     let mut matching: Vec<_> =
-        fitting.iter().copied().filter(|reference| reference.standing(period) == Standing::Valid).collect();
+        fitting.iter().copied().filter(|reference| reference.standing(now) == Standing::Valid).collect();
     if matching.is_empty() {
-        matching = judge_standing(policy, &fitting, period, outcome);
+        matching = judge_standing(policy, &fitting, record, outcome);
     }
+    tell_coming_withdrawals(&matching, now, outcome);
     if !matching.is_empty() {
         let names: Vec<_> = matching.iter().map(|reference| reference.values().title()).collect();
         outcome.claims.release = Some(names.join(" or "));
     } else if fitting.is_empty() {
         tell_nearest(references, judged, outcome);
     }
-    Releases { all: references, matching, period }
+    Releases { all: references, matching, now }
 }
 
-/// The device shows releases that do not count now: says why, and lets those count that the policy only wants reported.
+/// The device shows releases that do not count now: says why, and lets those count that the policy allows or only wants reported.
 fn judge_standing<'r>(
     policy: &Policy,
     fitting: &[&'r TrustedReference],
-    period: Period,
+    record: Record<'_>,
     outcome: &mut Outcome,
 ) -> Vec<&'r TrustedReference> {
     let mut allowed = Vec::new();
     let mut reasons = Vec::new();
     for reference in fitting.iter().copied() {
-        let title = reference.values().title();
-        let reason = |what, expected: String, found: String| Reason {
-            id: "reference",
-            what,
-            place: "reference values".to_owned(),
-            expected,
-            found,
-        };
-        match reference.standing(period) {
-            Standing::Valid => allowed.push(reference),
-            Standing::NotYet { starts } => reasons.push(reason(
-                format!("the device runs {title}, which does not count yet"),
-                format!("not before {starts}"),
-                period.now.to_string(),
-            )),
-            Standing::Expired { at } => reasons.push(reason(
-                format!("the device runs {title}, whose reference values have ended"),
-                format!("before {at}"),
-                period.now.to_string(),
-            )),
-            Standing::Withdrawn { at } => {
-                let why =
-                    reference.withdrawn().map_or_else(String::new, |withdrawn| withdrawn.reason.clone());
-                let reason = reason(
-                    format!("the device runs {title}, which was withdrawn at {at}: {why}"),
-                    "a release that is not withdrawn".to_owned(),
-                    title,
-                );
-                if policy.boot.withdrawn_release == Reaction::Report {
-                    outcome.notes.push(reason.to_string());
-                    allowed.push(reference);
-                } else {
-                    reasons.push(reason);
-                }
+        if let Some(lapsed) = Lapsed::of(reference, record.now(), record.booted()) {
+            outcome.claims.lapsed.push(LapsedClaim::of(&lapsed));
+            let before = lapsed.measured == When::Before;
+            let tolerance = match (lapsed.withdrawn, before) {
+                (true, true) if policy.boot.withdrawn_before == Reaction::Report => Tolerance::Report,
+                (true, _) if policy.boot.withdrawn_release == Reaction::Report => Tolerance::Report,
+                (false, true) => policy.boot.ended_before,
+                _ => Tolerance::Refuse,
+            };
+            let reason = lapsed_boot(&lapsed, record);
+            if tolerance == Tolerance::Refuse {
+                reasons.push(reason);
+            } else {
+                react(tolerance, reason, outcome);
+                allowed.push(reference);
             }
+        } else if let Standing::NotYet { starts } = reference.standing(record.now()) {
+            let title = reference.values().title();
+            reasons.push(Reason {
+                id: "reference",
+                what: format!("the device runs {title}, which does not count yet"),
+                place: "reference values".to_owned(),
+                expected: format!("not before {starts}"),
+                found: record.now().to_string(),
+            });
         }
     }
     if allowed.is_empty() {
         outcome.reasons.append(&mut reasons);
     }
     allowed
+}
+
+/// A booted release that counts no more, with what the verifier's record says of when it was booted (threat i18).
+fn lapsed_boot(lapsed: &Lapsed<'_>, record: Record<'_>) -> Reason {
+    let title = lapsed.reference.values().title();
+    let at = lapsed.at;
+    let seen = match (lapsed.measured, record.booted()) {
+        (When::Before, Some(since)) => format!("; it booted before that, seen at {since}"),
+        (When::After, Some(since)) => format!("; this boot was seen first at {since}"),
+        (_, None) => "; no earlier record shows that it booted before".to_owned(),
+    };
+    let (what, expected) = match lapsed.reference.withdrawn().filter(|_| lapsed.withdrawn) {
+        Some(withdrawn) => (
+            format!("the device runs {title}, which was withdrawn at {at}: {}{seen}", withdrawn.reason),
+            "a release that is not withdrawn".to_owned(),
+        ),
+        None => (
+            format!("the device runs {title}, whose reference values have ended at {at}{seen}"),
+            format!("before {at}"),
+        ),
+    };
+    let found = if lapsed.withdrawn { title } else { record.now().to_string() };
+    Reason { id: "reference", what, place: "reference values".to_owned(), expected, found }
+}
+
+/// Withdrawals that are signed and dated ahead: whoever runs the device has until then.
+fn tell_coming_withdrawals(matching: &[&TrustedReference], now: Timestamp, outcome: &mut Outcome) {
+    for reference in matching {
+        if let Some(withdrawn) = reference.withdrawn().filter(|withdrawn| withdrawn.at > now) {
+            let (title, at, why) = (reference.values().title(), withdrawn.at, &withdrawn.reason);
+            outcome.notes.push(format!("{title} will be withdrawn at {at}: {why}"));
+        }
+    }
 }
 
 fn tell_nearest(references: &[TrustedReference], judged: &Judged<'_, '_>, outcome: &mut Outcome) {

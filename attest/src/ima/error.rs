@@ -83,6 +83,16 @@ pub enum ImaError {
     /// A part of a list does not carry on from what is kept of the device (threat i11).
     #[error("IMA list: {0}")]
     Resume(ResumeError),
+    /// The list does not lead through what was seen of it before in the same boot (threat i19).
+    #[error(
+        "IMA list: it does not lead through what was quoted at {at} after {entries} entries, in the same boot; it was begun anew"
+    )]
+    OtherRun {
+        /// When it was seen.
+        at: jiff::Timestamp,
+        /// How many entries it had then.
+        entries: u64,
+    },
     /// The first entry is not the boot aggregate (threat i04); of a list that the kernel has trimmed, it is not (i17).
     #[error(
         "IMA list: entry 1 is {found:?}, expected boot_aggregate; of a list that the kernel has trimmed, what was before must be kept"
@@ -133,6 +143,7 @@ impl ImaError {
             Self::NotQuoted { .. } | Self::NotCovered { .. } => "i03",
             Self::ExtendedOtherwise { .. } => "i10",
             Self::Resume(_) => "i11",
+            Self::OtherRun { .. } => "i19",
             Self::NothingMeasured { .. }
             | Self::BootAggregateMissing { .. }
             | Self::BootAggregateAlgorithm { .. }

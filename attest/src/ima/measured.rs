@@ -6,6 +6,7 @@ use super::error::ImaError;
 use super::list::ImaList;
 use super::replay::{Bank, Extend};
 use super::resume::ImaState;
+use super::sightings::Mark;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::quote::VerifiedQuote;
@@ -55,14 +56,34 @@ pub(crate) fn measure<'a, Q>(
 where
     Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
 {
+    measure_seen(list, options, quoted, &[])
+}
+
+/// [`measure`] of a list that must lead through what was seen of it before in the same run: `marks`, in their order.
+///
+/// A register only goes on, so a list that does not is one that was begun anew, or whose entries of two PCRs stand in another order
+/// than before (threat i19).
+pub(crate) fn measure_seen<'a, Q>(
+    list: &ImaList<'a>,
+    options: &ImaOptions,
+    quoted: Q,
+    marks: &[Mark],
+) -> Result<MeasuredFiles<'a>, ImaError>
+where
+    Q: Fn(HashAlgorithm, PcrIndex) -> Option<Digest>,
+{
     let start = Registers::quoted(options, &quoted, |pcr| Ok(pcr.start(options.bank.algorithm)))?;
     if start.main.value == start.main.quoted {
         return Err(ImaError::NothingMeasured { bank: options.bank.algorithm, pcr: options.pcr });
     }
-    let walk = Walk::over(list, options.bank, start.clone())?;
+    let mut through = Through { marks, options };
+    let walk = Walk::over(list, options.bank, start.clone(), &mut through)?;
     let Some(covered) = walk.covered else {
         return Err(uncovered(list, options, start, &walk));
     };
+    if let Some(mark) = through.marks.first() {
+        return Err(ImaError::OtherRun { at: mark.at, entries: mark.entries });
+    }
     let first = list.entries().next().ok_or_else(missing_aggregate)??;
     // The order of entries of two PCRs is not authenticated: a file of another one could be put first (threat i04).
     if first.pcr() != options.pcr {
@@ -91,7 +112,7 @@ where
 {
     let start = Registers::quoted(options, &quoted, |pcr| Ok(state.value(options, pcr)?))?;
     let nothing_new = start.all_as_quoted();
-    let walk = Walk::over(list, options.bank, start.clone())?;
+    let walk = Walk::over(list, options.bank, start.clone(), &mut Through { marks: &[], options })?;
     let covered = match walk.covered {
         _ if nothing_new => Covered { entries: 0, violations: 0, end: 0 },
         Some(covered) => covered,
@@ -114,7 +135,8 @@ fn missing_aggregate() -> ImaError {
 fn uncovered(list: &ImaList<'_>, options: &ImaOptions, start: Registers, walk: &Walk) -> ImaError {
     let bank = options.bank;
     for found in Extend::ALL.into_iter().filter(|extend| *extend != bank.extend) {
-        let other = Walk::over(list, Bank { extend: found, ..bank }, start.clone());
+        let mut through = Through { marks: &[], options };
+        let other = Walk::over(list, Bank { extend: found, ..bank }, start.clone(), &mut through);
         if let Ok(Walk { covered: Some(covered), .. }) = other {
             return ImaError::ExtendedOtherwise {
                 bank: bank.algorithm,
@@ -190,6 +212,28 @@ struct Covered {
     end: usize,
 }
 
+/// The marks that a list has not been led through yet.
+struct Through<'m> {
+    marks: &'m [Mark],
+    options: &'m ImaOptions,
+}
+
+impl Through<'_> {
+    /// Takes the next mark away where the registers are as it says after so many entries.
+    fn pass(&mut self, read: usize, registers: &Registers) {
+        let Some((mark, rest)) = self.marks.split_first() else { return };
+        if u64::try_from(read) != Ok(mark.entries) {
+            return;
+        }
+        let as_seen = |register: &Register| {
+            mark.value(self.options, register.pcr).is_some_and(|kept| kept.value == register.value)
+        };
+        if as_seen(&registers.main) && registers.others.iter().all(as_seen) {
+            self.marks = rest;
+        }
+    }
+}
+
 /// A list read to its end.
 #[derive(Debug)]
 struct Walk {
@@ -199,7 +243,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn over(list: &ImaList<'_>, bank: Bank, registers: Registers) -> Result<Self, ImaError> {
+    fn over(
+        list: &ImaList<'_>,
+        bank: Bank,
+        registers: Registers,
+        through: &mut Through<'_>,
+    ) -> Result<Self, ImaError> {
         let mut walk = Self { registers, read: 0, covered: None };
         let mut violations = 0_usize;
         let mut entries = list.entries();
@@ -216,6 +265,7 @@ impl Walk {
             if let Some(next) = register.value.extend(&bank.extend_value(&entry, &listed)) {
                 register.value = next;
             }
+            through.pass(walk.read, &walk.registers);
             if walk.registers.all_as_quoted() {
                 walk.covered = Some(Covered { entries: walk.read, violations, end: entries.offset() });
             }

@@ -3,11 +3,13 @@
 //! Both sides say where they are: the evidence has the offset and the PCR values that its part starts from, and the
 //! verifier has those that it believed last. A part counts only when the two agree.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::cut::ListPosition;
 use super::measured::{ImaOptions, MeasuredFiles};
+use super::sightings::{Sight, Sightings};
 use crate::digest::Digest;
 use crate::evidence::ImaStart;
 use crate::pcr::PcrIndex;
@@ -15,9 +17,14 @@ use crate::pcr::PcrIndex;
 /// What a verifier keeps of a device whose list it has believed as far as a quote covers it.
 ///
 /// It is made after a pass only: who was refused sends the whole list again, so that no later part hides an earlier one.
+///
+/// Version 1 had no times; what it says of the list still holds, and nothing is known of when. Version 2 has `seen`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImaState {
+    /// The format's version, 1 or 2.
+    #[serde(default = "first_version")]
+    pub version: u32,
     /// The attestation key's Name, in hex.
     pub attester: String,
     /// The TPM's reset count: a list begins anew with each boot.
@@ -32,6 +39,58 @@ pub struct ImaState {
     pub violations: u64,
     /// The PCR values that they lead to, which a quote had.
     pub values: Vec<KeptValue>,
+    /// When how much of the list was seen. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Sightings>,
+}
+
+const fn first_version() -> u32 {
+    1
+}
+
+/// Why kept state can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// Not the format.
+    #[error("no IMA state: {0}")]
+    Malformed(String),
+    /// A version that this program does not know, or one without what it is to have.
+    #[error(
+        "IMA state of version {found}, expected 1, or 2 with `seen`; remove the file, and have the device send its whole list"
+    )]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// The times of the marks do not rise, or a mark is of more than was seen (threat i19).
+    #[error(
+        "IMA state: mark {index} ({entries} entries at {at}) does not follow the one before it or is outside of what was seen; it was not written by a verifier, remove it"
+    )]
+    Mark {
+        /// Which, from 0.
+        index: usize,
+        /// Its time.
+        at: Timestamp,
+        /// Its entries.
+        entries: u64,
+    },
+    /// It ends before it begins (threat i19).
+    #[error(
+        "IMA state: seen first at {since}, last at {last}, which is before; it was not written by a verifier, remove it"
+    )]
+    Times {
+        /// Seen first.
+        since: Timestamp,
+        /// Seen last.
+        last: Timestamp,
+    },
+}
+
+/// The one field that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default = "first_version")]
+    version: u32,
 }
 
 /// A PCR value that a quote had.
@@ -104,6 +163,16 @@ pub enum ResumeError {
         /// Entries so far.
         entries: u64,
     },
+    /// What was before holds files that have to be judged anew (threat i18).
+    #[error(
+        "{release} no longer counts since {at}, and what was before was judged without that; send the whole list"
+    )]
+    Lapsed {
+        /// The release.
+        release: String,
+        /// When it ended or was withdrawn.
+        at: Timestamp,
+    },
     /// A PCR that is judged now, and of which nothing is kept.
     #[error("nothing is kept of PCR {pcr} in the judged bank; send the whole list")]
     NotKept {
@@ -123,8 +192,48 @@ pub struct Attesting<'a> {
     pub policy: &'a Digest,
 }
 
+/// What is seen of a boot now, and what is believed of earlier sights of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seeing<'a> {
+    /// The verified quote that covers the list.
+    pub sight: Sight,
+    /// Earlier sights that [may go on](Sightings::go_on_with) with this one.
+    pub before: Option<&'a Sightings>,
+    /// The times that matter: when releases were withdrawn or ended.
+    pub cuts: &'a [Timestamp],
+}
+
 impl ImaState {
-    /// The state after `files`, which were believed and passed; `before` is the state that they carried on from.
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`StateError`], with what to do.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
+        let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
+        // The version first: what a later one has is unknown here, which would only be told as an unknown field.
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if !(1..=2).contains(&version) {
+            return Err(StateError::Version { found: version });
+        }
+        let state: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        match &state.seen {
+            Some(seen) if version == 2 => seen.check(state.entries)?,
+            None if version == 1 => {}
+            _ => return Err(StateError::Version { found: version }),
+        }
+        Ok(state)
+    }
+
+    /// The JSON form.
+    ///
+    /// # Errors
+    /// [`StateError::Malformed`], which no state causes.
+    pub fn to_json(&self) -> Result<Vec<u8>, StateError> {
+        serde_json::to_vec_pretty(self).map_err(|error| StateError::Malformed(error.to_string()))
+    }
+
+    /// The state after `files`, which were believed and passed; `before` is the state that they carried on from, and `seen` what
+    /// is believed of earlier sights of this boot.
     ///
     /// `quoted` gives the values of the quote that covers them; `None` when it lacks one that `options` name.
     #[must_use]
@@ -133,21 +242,26 @@ impl ImaState {
         options: &ImaOptions,
         files: &MeasuredFiles<'_>,
         before: Option<&Self>,
+        seen: Seeing<'_>,
         quoted: Q,
     ) -> Option<Self>
     where
         Q: Fn(PcrIndex) -> Option<Digest>,
     {
         let pcrs = std::iter::once(options.pcr).chain(options.other_pcrs.iter().copied());
-        let values = pcrs.map(|pcr| Some(KeptValue { pcr, value: quoted(pcr)? })).collect::<Option<_>>()?;
+        let values =
+            pcrs.map(|pcr| Some(KeptValue { pcr, value: quoted(pcr)? })).collect::<Option<Vec<_>>>()?;
         let number = |count: usize| u64::try_from(count).ok();
         let sum = |earlier: fn(&Self) -> u64, more| before.map_or(0, earlier).checked_add(number(more)?);
+        let entries = sum(|state| state.entries, files.attested())?;
         Some(Self {
+            version: 2,
+            seen: Some(Sightings::after(seen.before, seen.sight, entries, &values, seen.cuts)),
             attester: attesting.attester.to_owned(),
             reset_count: attesting.reset_count,
             policy: *attesting.policy,
             offset: sum(|state| state.offset, files.covered_bytes())?,
-            entries: sum(|state| state.entries, files.attested())?,
+            entries,
             violations: sum(|state| state.violations, files.violations())?,
             values,
         })

@@ -26,6 +26,13 @@ pub struct BootRules {
     /// A device that booted a withdrawn release.
     #[serde(default = "Reaction::refuse")]
     pub withdrawn_release: Reaction,
+    /// The same, where the verifier's own record shows that it had booted before the withdrawal (threat i18).
+    #[serde(default = "Reaction::refuse")]
+    pub withdrawn_before: Reaction,
+    /// A device that booted a release before it ended, by the verifier's own record, and has run since. One that can't be shown to
+    /// have booted before is refused.
+    #[serde(default = "Tolerance::report")]
+    pub ended_before: Tolerance,
     /// Whether secure boot has to be on, and shim has to verify what it loads.
     #[serde(default = "Demand::optional")]
     pub secure_boot: Demand,
@@ -109,6 +116,12 @@ impl BootRules {
                 "a device that runs a release which was withdrawn for its faults passes",
             );
         }
+        if self.withdrawn_before == Reaction::Report && self.withdrawn_release == Reaction::Refuse {
+            findings.weak(
+                "boot.withdrawn_before",
+                "a device that was running when its release was withdrawn passes until it boots anew",
+            );
+        }
         if self.secure_boot == Demand::Require && self.setup_mode != Tolerance::Refuse {
             findings.weak(
                 "boot.setup_mode",
@@ -120,6 +133,7 @@ impl BootRules {
             ("dma_protection", self.dma_protection),
             ("exit_boot_services", self.exit_boot_services),
             ("event_placement", self.event_placement),
+            ("ended_before", self.ended_before),
         ];
         for (field, _) in allowed.iter().filter(|(_, tolerance)| *tolerance == Tolerance::Allow) {
             findings.weak(

@@ -33,6 +33,8 @@ pub struct Case {
     pub nonce: String,
     /// When it was judged: certificates and references count as they did then.
     pub at: Timestamp,
+    /// What was kept of the device's IMA list when it was judged, a file relative to that of the cases; nothing, if absent.
+    pub baseline: Option<String>,
     /// The verdict that is expected.
     pub expect: Expected,
     /// Ids of the reasons that are expected, all of them and no others; not looked at, if absent.

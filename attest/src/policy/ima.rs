@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Findings;
 use super::glob::PathGlob;
-use super::reaction::{Demand, Reaction};
+use super::reaction::{Demand, Reaction, Tolerance};
 use crate::pcr::PcrIndex;
 use crate::reference::FileIndex;
 
@@ -22,6 +22,16 @@ pub struct ImaRules {
     /// Files that no reference knows.
     #[serde(default = "Reaction::refuse")]
     pub unknown_files: Reaction,
+    /// Files that only withdrawn releases have, measured before the withdrawal by the verifier's own record (threat i18).
+    #[serde(default = "Tolerance::report")]
+    pub withdrawn_before: Tolerance,
+    /// The same, where nothing proves that they were measured before.
+    #[serde(default = "Reaction::refuse")]
+    pub withdrawn_after: Reaction,
+    /// Files that only ended releases have, measured before the end by the verifier's own record. One without that proof is a file
+    /// that no reference knows.
+    #[serde(default = "Tolerance::allow")]
+    pub ended_before: Tolerance,
     /// Violations: files that changed while they were measured (threat i05).
     #[serde(default = "Reaction::refuse")]
     pub violations: Reaction,
@@ -105,12 +115,29 @@ impl ImaRules {
     fn check_reactions(&self, findings: &mut Findings<'_, '_>) {
         let reported = [
             ("unknown_files", self.unknown_files, "any file may run, and only a note tells (threat i12)"),
+            (
+                "withdrawn_after",
+                self.withdrawn_after,
+                "files that were withdrawn for their faults may still be run anew (threat i18)",
+            ),
             ("violations", self.violations, "a file that changed while it was measured may run (threat i05)"),
             ("weak_digests", self.weak_digests, "files count by SHA-1 or MD5, which can be made to fit"),
             ("padded_sha1", self.padded_sha1, "the list may be bound by SHA-1 only (threat i10)"),
         ];
         for (field, _, what) in reported.iter().filter(|(_, reaction, _)| *reaction == Reaction::Report) {
             findings.weak(&format!("ima.{field}"), *what);
+        }
+        if self.withdrawn_before == Tolerance::Allow {
+            findings.weak(
+                "ima.withdrawn_before",
+                "\"allow\" leaves no trace of what was withdrawn and may still run; \"report\" changes no verdict and tells it",
+            );
+        }
+        if self.withdrawn_before == Tolerance::Refuse && self.withdrawn_after == Reaction::Report {
+            findings.wrong(
+                "ima.withdrawn_after",
+                "\"report\" while withdrawn_before is \"refuse\": a file would be worse for having been measured earlier",
+            );
         }
         if self.list == Demand::Optional {
             findings.weak("ima.list", "a device that leaves its list out is not asked what it ran");

@@ -99,6 +99,33 @@ impl Policy {
         self.check_registers(findings);
     }
 
+    /// A command line counts as it was measured, so the registers that it and its loader are measured into have to be judged
+    /// (threat e19).
+    fn check_command_line(&self, findings: &mut Findings<'_, '_>, judged: &dyn Fn(u8) -> bool) {
+        let field = "boot.command_line";
+        if self.boot.command_line.is_empty() {
+            return;
+        }
+        if ![8, 9, 11].into_iter().any(judged) {
+            findings.weak(
+                field,
+                "none of PCR 8 (GRUB), 9 (Linux's EFI stub) and 11 (unified kernel images) is in quote.pcrs, so no command line is proven and every device is refused",
+            );
+        }
+        if judged(11) && !judged(12) {
+            findings.weak(
+                field,
+                "PCR 12 is not in quote.pcrs: what overrides an image's command line is measured there, and a device that does not quote it is refused",
+            );
+        }
+        if !judged(4) {
+            findings.weak(
+                field,
+                "PCR 4 is not in quote.pcrs: a boot loader or image that nobody judges may measure a good command line and use another",
+            );
+        }
+    }
+
     /// The registers against the sections that judge them.
     fn check_registers(&self, findings: &mut Findings<'_, '_>) {
         let pcrs = &self.quote.pcrs;
@@ -126,6 +153,7 @@ impl Policy {
             }
             Some(_) => {}
         }
+        self.check_command_line(findings, &judged);
         if self.boot.secure_boot == Demand::Require && !judged(7) {
             findings.weak(
                 "boot.secure_boot",
@@ -291,9 +319,27 @@ references = ["golden.json"]
     }
 
     #[test]
+    fn e19_a_command_line_that_unjudged_registers_prove_is_told() {
+        let told = |pcrs: &str| {
+            let text = GOOD.replace("[0, 7]", pcrs).replace("[boot]", "[boot]\ncommand_line = [\"quiet\"]");
+            let (_, weaknesses) = Policy::check(&text).unwrap();
+            let about = weaknesses.iter().filter(|weak| weak.field == "boot.command_line");
+            about
+                .map(|weak| weak.message.split([' ', ':']).take(2).collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told("[0, 7]"), ["none of", "PCR 4"]);
+        assert_eq!(told("[0, 4, 8]"), [""; 0]);
+        assert_eq!(told("[0, 4, 9]"), [""; 0]);
+        assert_eq!(told("[0, 4, 11]"), ["PCR 12"]);
+        assert_eq!(told("[0, 11, 12]"), ["PCR 4"]);
+        assert_eq!(told("[0, 4, 11, 12]"), [""; 0]);
+    }
+
+    #[test]
     fn weak_settings_of_every_section_are_told() {
-        let text = GOOD.replace("[boot]", "[boot]\nrevoked = \"report\"\nwithdrawn_release = \"report\"\ndebugger = \"report\"\nsetup_mode = \"allow\"\noption_roms = \"allow\"\ndma_protection = \"allow\"\nexit_boot_services = \"allow\"\nevent_placement = \"allow\"")
-            + "[ima]\nlist = \"optional\"\nunknown_files = \"report\"\nviolations = \"report\"\nweak_digests = \"report\"\npadded_sha1 = \"report\"\nexclude = [\"/tmp/**\"]\n";
+        let text = GOOD.replace("[boot]", "[boot]\nrevoked = \"report\"\nwithdrawn_release = \"report\"\ndebugger = \"report\"\nsetup_mode = \"allow\"\noption_roms = \"allow\"\ndma_protection = \"allow\"\nexit_boot_services = \"allow\"\nevent_placement = \"allow\"\nended_before = \"allow\"")
+            + "[ima]\nlist = \"optional\"\nunknown_files = \"report\"\nviolations = \"report\"\nweak_digests = \"report\"\npadded_sha1 = \"report\"\nwithdrawn_before = \"allow\"\nwithdrawn_after = \"report\"\nexclude = [\"/tmp/**\"]\n";
         let (_, weaknesses) = Policy::check(&text).unwrap();
         let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
         for field in [
@@ -307,6 +353,9 @@ references = ["golden.json"]
             "boot.event_placement",
             "ima.list",
             "ima.unknown_files",
+            "ima.withdrawn_after",
+            "ima.withdrawn_before",
+            "boot.ended_before",
             "ima.violations",
             "ima.weak_digests",
             "ima.padded_sha1",

@@ -35,6 +35,10 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
+    pub(super) const fn allow() -> Self {
+        Self::Allow
+    }
+
     pub(super) const fn refuse() -> Self {
         Self::Refuse
     }

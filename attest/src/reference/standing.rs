@@ -3,23 +3,6 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// A stretch of time: for a device, from the boot that is judged (as far as the verifier knows it) to now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period {
-    /// Its begin.
-    pub since: Timestamp,
-    /// Its end, the verifier's time.
-    pub now: Timestamp,
-}
-
-impl Period {
-    /// No more than this moment.
-    #[must_use]
-    pub const fn at(now: Timestamp) -> Self {
-        Self { since: now, now }
-    }
-}
-
 /// A release that its maker no longer stands by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Withdrawn {
@@ -29,23 +12,23 @@ pub struct Withdrawn {
     pub reason: String,
 }
 
-/// How reference values stand in a period.
+/// How reference values stand at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
 pub enum Standing {
-    /// They count, or did at some time of the period.
+    /// They count.
     Valid,
     /// They do not count yet.
     NotYet {
         /// From when on they do.
         starts: Timestamp,
     },
-    /// They had ended before the period began.
+    /// They have ended.
     Expired {
         /// When.
         at: Timestamp,
     },
-    /// They were withdrawn, before the period or in it.
+    /// They were withdrawn.
     Withdrawn {
         /// When.
         at: Timestamp,
@@ -53,22 +36,43 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// A withdrawal goes before all else once its time has come.
     pub(super) fn of(
         starts: Option<Timestamp>,
         expires: Option<Timestamp>,
         withdrawn: Option<Timestamp>,
-        period: Period,
+        now: Timestamp,
     ) -> Self {
-        if let Some(at) = withdrawn.filter(|at| *at <= period.now) {
+        if let Some(at) = withdrawn.filter(|at| *at <= now) {
             return Self::Withdrawn { at };
         }
-        if let Some(starts) = starts.filter(|starts| *starts > period.now) {
+        if let Some(starts) = starts.filter(|starts| *starts > now) {
             return Self::NotYet { starts };
         }
-        match expires.filter(|expires| *expires <= period.since) {
+        match expires.filter(|expires| *expires <= now) {
             Some(at) => Self::Expired { at },
             None => Self::Valid,
         }
+    }
+}
+
+/// Whether something was measured while a release counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Measured {
+    /// Afterwards, as far as is known: nothing proves that it was before.
+    After,
+    /// Before the release ended or was withdrawn: the verifier had seen it by then.
+    Before,
+}
+
+impl Measured {
+    /// `seen` is when the verifier first saw it measured; `until` is when the release ceased to count. What was seen at that very
+    /// moment is not proven to have been before (threat i18).
+    #[must_use]
+    pub fn of(seen: Option<Timestamp>, until: Timestamp) -> Self {
+        if seen.is_some_and(|seen| seen < until) { Self::Before } else { Self::After }
     }
 }
 
@@ -81,23 +85,27 @@ mod tests {
     }
 
     #[test]
-    fn a_release_counts_when_it_was_valid_at_some_time_since_the_boot() {
-        let stands = |since, now| {
-            Standing::of(Some(at(10)), Some(at(20)), None, Period { since: at(since), now: at(now) })
-        };
-        assert_eq!(stands(5, 9), Standing::NotYet { starts: at(10) });
-        assert_eq!(stands(5, 10), Standing::Valid);
-        assert_eq!(stands(19, 100), Standing::Valid);
-        assert_eq!(stands(20, 100), Standing::Expired { at: at(20) });
-        assert_eq!(Standing::of(None, None, None, Period::at(at(0))), Standing::Valid);
+    fn a_release_counts_from_its_start_to_its_end() {
+        let stands = |now| Standing::of(Some(at(10)), Some(at(20)), None, at(now));
+        assert_eq!(stands(9), Standing::NotYet { starts: at(10) });
+        assert_eq!(stands(10), Standing::Valid);
+        assert_eq!(stands(19), Standing::Valid);
+        assert_eq!(stands(20), Standing::Expired { at: at(20) });
+        assert_eq!(Standing::of(None, None, None, at(0)), Standing::Valid);
     }
 
     #[test]
     fn a_withdrawal_goes_before_all_else_once_its_time_has_come() {
-        let stands =
-            |now| Standing::of(None, Some(at(20)), Some(at(15)), Period { since: at(5), now: at(now) });
+        let stands = |now| Standing::of(None, Some(at(20)), Some(at(15)), at(now));
         assert_eq!(stands(14), Standing::Valid);
         assert_eq!(stands(15), Standing::Withdrawn { at: at(15) });
         assert_eq!(stands(30), Standing::Withdrawn { at: at(15) });
+    }
+
+    #[test]
+    fn i18_before_has_to_be_proven() {
+        assert_eq!(Measured::of(Some(at(9)), at(10)), Measured::Before);
+        assert_eq!(Measured::of(Some(at(10)), at(10)), Measured::After);
+        assert_eq!(Measured::of(None, at(10)), Measured::After);
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::file_set::FileSetName;
 use super::index::{FileIndex, FileSets};
 use super::set::{ReferenceSet, SET_TYPE};
-use super::standing::{Period, Standing, Withdrawn};
+use super::standing::{Standing, Withdrawn};
 use super::values::{ReferenceError, ReferenceValues};
 use super::withdrawal::TrustedWithdrawal;
 use crate::dsse::{self, DocumentKey};
@@ -92,7 +92,8 @@ impl TrustedReference {
         Ok(self)
     }
 
-    /// Takes the release back where `withdrawal` is about it; of several withdrawals the earliest counts.
+    /// Takes the release back where `withdrawal` is about it; of several withdrawals the earliest counts, so that none can be put off
+    /// by a later one. It is about the name: values that were issued anew under it are taken back as well.
     #[must_use]
     pub fn withdrawn_by(mut self, withdrawal: &TrustedWithdrawal) -> Self {
         if let Some(new) = withdrawal.of(&self.values.product, &self.values.release)
@@ -127,10 +128,18 @@ impl TrustedReference {
         self.withdrawn.as_ref()
     }
 
-    /// Whether the values count in a period.
+    /// Whether the values count at a time.
     #[must_use]
-    pub fn standing(&self, period: Period) -> Standing {
+    pub fn standing(&self, now: Timestamp) -> Standing {
         let withdrawn = self.withdrawn.as_ref().map(|withdrawn| withdrawn.at);
-        Standing::of(self.values.starts, self.values.expires, withdrawn, period)
+        Standing::of(self.values.starts, self.values.expires, withdrawn, now)
+    }
+
+    /// When they cease to count: their end or their withdrawal, whichever is first. One that was withdrawn after its end did not
+    /// count in between.
+    #[must_use]
+    pub fn counts_until(&self) -> Option<Timestamp> {
+        let withdrawn = self.withdrawn.as_ref().map(|withdrawn| withdrawn.at);
+        withdrawn.into_iter().chain(self.values.expires).min()
     }
 }

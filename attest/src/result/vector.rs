@@ -150,7 +150,7 @@ fn measured(appraisal: &Appraisal, pcrs: &[u8], unknown: i8) -> Option<i8> {
 fn executables(appraisal: &Appraisal, boot: Option<i8>) -> Option<i8> {
     match (boot, &appraisal.claims().ima) {
         (Some(2), None) => Some(3),
-        (Some(2), Some(ima)) if ima.unknown_files > 0 => Some(33),
+        (Some(2), Some(ima)) if ima.unknown_files > 0 || ima.withdrawn_after > 0 => Some(33),
         (boot, _) => boot,
     }
 }
@@ -158,5 +158,5 @@ fn executables(appraisal: &Appraisal, boot: Option<i8>) -> Option<i8> {
 /// 2: only known files were opened; 32: others too. Without a list nothing is claimed.
 fn files(appraisal: &Appraisal) -> Option<i8> {
     let ima = appraisal.claims().ima.as_ref()?;
-    Some(if ima.unknown_files > 0 { 32 } else { 2 })
+    Some(if ima.unknown_files > 0 || ima.withdrawn_after > 0 { 32 } else { 2 })
 }

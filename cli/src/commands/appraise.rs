@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use attest::appraisal::{Appraisal, Verdict};
 use attest::challenge::Nonce;
 use attest::ima::ImaState;
+use attest::reference::Measured;
 use attest::result::{AttestationResult, ResultSigner, VerifierId};
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -20,6 +21,9 @@ use crate::files::{self, Privacy};
 use crate::output::{BOLD, Mark, Page, Report};
 use crate::store;
 use crate::verifier::{Verifier, challenge};
+
+/// Largest kept state, in bytes: 64 marks with 24 PCR values each are far below.
+const MAX_STATE: usize = 1024 * 1024;
 
 /// Judge evidence by a policy.
 #[derive(Debug, clap::Args)]
@@ -42,7 +46,7 @@ pub(crate) struct Args {
     /// Refuse a nonce that was used before with this option (kept in the state folder)
     #[arg(long)]
     once: bool,
-    /// What is kept of the device's IMA list: read if it is there, written anew after a pass
+    /// What is kept of the device's IMA list, and when it was seen: read if it is there, written anew after a pass
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Keep the evidence and its verdict in this folder, for `hallmark policy replay`; the last 100 of each device
@@ -161,6 +165,39 @@ impl AppraisalReport {
     }
 }
 
+impl AppraisalReport {
+    /// Releases that count no more, with what the device has of them, and what the verifier's own record says of it.
+    fn lapsed_releases(&self, page: &mut Page<'_>) -> io::Result<()> {
+        for lapsed in &self.claims.lapsed {
+            let what = match (&lapsed.why, lapsed.withdrawn) {
+                (Some(why), true) => format!("was withdrawn at {} ({why})", lapsed.at),
+                _ => format!("ended at {}", lapsed.at),
+            };
+            let booted = match lapsed.booted {
+                Some(Measured::Before) => "booted before, ",
+                Some(Measured::After) => "booted after as far as is known, ",
+                None => "",
+            };
+            let (before, after) = (lapsed.files_before, lapsed.files_after);
+            let release = &lapsed.release;
+            page.row(
+                "release",
+                format_args!("{release} {what}: {booted}{before} files before, {after} after"),
+            )?;
+        }
+        let Some(record) = &self.claims.record else { return Ok(()) };
+        match (record.since, record.last, &record.missing) {
+            (Some(since), Some(last), _) => {
+                page.row("seen", format_args!("this boot since {since}, last at {last}"))
+            }
+            (_, _, Some(missing)) if !self.claims.lapsed.is_empty() => {
+                page.row("seen", format_args!("only now: {missing}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Report for AppraisalReport {
     fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
         let (mark, word) = match self.verdict {
@@ -196,6 +233,7 @@ impl Report for AppraisalReport {
                 ),
             )?;
         }
+        self.lapsed_releases(page)?;
         if let Some(next) = &self.ima_next {
             page.row("IMA list", format_args!("next from {next}"))?;
         }
@@ -249,7 +287,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     }
     let appraisal = verifier.appraise(&evidence, challenge(nonce.clone(), issued), now, baseline.as_ref());
     if let (Some(file), Some(state)) = (&args.baseline, appraisal.ima_state()) {
-        let json = serde_json::to_vec_pretty(state).map_err(|error| Failure::failed(error.to_string()))?;
+        let json = state.to_json().map_err(|error| Failure::failed(error.to_string()))?;
         files::write(file, &json, Privacy::Public)?;
     }
     if let Some(store) = &args.store {
@@ -264,14 +302,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
 
 /// The state of an earlier appraisal. A file that is not there is one that the first pass will write; any other than a
 /// state is refused, since judging without it would only ask for the whole list again.
-fn read_baseline(path: &Path) -> Result<Option<ImaState>, Failure> {
+pub(crate) fn read_baseline(path: &Path) -> Result<Option<ImaState>, Failure> {
     if !files::is_there(path)? {
         return Ok(None);
     }
-    let text = files::read_text(path)?;
-    serde_json::from_str(&text)
+    let bytes = files::read(path, MAX_STATE)?;
+    ImaState::parse(&bytes)
         .map(Some)
-        .map_err(|error| Failure::refused(None, format!("{}: no IMA state: {error}", path.display())))
+        .map_err(|error| Failure::refused(Some("i19"), format!("{}: {error}", path.display())))
 }
 
 /// Remembers a nonce for good; one that is known already is refused (threat q03).

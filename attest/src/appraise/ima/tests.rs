@@ -1,5 +1,7 @@
 //! Files against the rules of a policy.
 
+mod lapsed;
+
 use std::collections::BTreeMap;
 
 use super::rules::RuleVerdict;
@@ -164,6 +166,16 @@ fn i07_a_buffer_counts_by_its_bytes_under_its_name() {
 }
 
 fn judged(rules: &ImaRules, keyrings: Vec<ImaKeyring>, files: &[Vec<u8>]) -> Outcome {
+    judged_with(rules, keyrings, files, &Releases::none(), None)
+}
+
+fn judged_with(
+    rules: &ImaRules,
+    keyrings: Vec<ImaKeyring>,
+    files: &[Vec<u8>],
+    releases: &Releases<'_>,
+    seen: Option<&Sightings>,
+) -> Outcome {
     let set = ImaRuleSet::compile(rules, keyrings).unwrap();
     let values: BTreeMap<u32, Digest> = (0..10).map(|pcr| (pcr, SHA256.digest(&[9]))).collect();
     let aggregate = SHA256.digest_parts(&values.values().map(Digest::as_bytes).collect::<Vec<_>>());
@@ -181,7 +193,8 @@ fn judged(rules: &ImaRules, keyrings: Vec<ImaKeyring>, files: &[Vec<u8>]) -> Out
     )
     .unwrap();
     let mut outcome = Outcome::default();
-    judge_files(rules, &set, &Releases::none(), &measured, &policy, &mut outcome);
+    let known = Known { rules, compiled: &set, releases, seen, earlier: 0 };
+    judge_files(known, &measured, &policy, &mut outcome);
     outcome
 }
 

@@ -5,10 +5,11 @@ use jiff::SignedDuration;
 use super::*;
 use crate::challenge::{Challenge, Nonce};
 use crate::eventlog::{EventLog, measured_boot};
+use crate::ima::Sightings;
 use crate::key::{AttestationKey, ENDORSEMENT, PublicArea};
 use crate::quote::tpm2_tools::read_pcr_file;
 use crate::quote::{Quote, VerifyingKey};
-use crate::reference::{Golden, Withdrawal, record, trusted};
+use crate::reference::{Golden, TrustedWithdrawal, Withdrawal, record, trusted};
 
 fn file(name: &str) -> Vec<u8> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tpm-sim-tests/vectors/q35-secureboot-uki");
@@ -76,13 +77,17 @@ fn policy() -> Policy {
 }
 
 fn ask(policy: &Policy, references: &[TrustedReference], now: i64) -> (Vec<String>, Outcome) {
+    ask_with(policy, references, Record::none(at(now)))
+}
+
+fn ask_with(policy: &Policy, references: &[TrustedReference], record: Record<'_>) -> (Vec<String>, Outcome) {
     let (quote, _) = recorded();
     let log = file("eventlog.bin");
     let log = EventLog::parse(&log).unwrap();
     let boot = measured_boot(&log, |bank, pcr| quote.value(bank, pcr).copied());
     let judged = Judged::new(policy, &policy.quote.pcrs, &quote, Some(&boot));
     let mut outcome = Outcome::default();
-    let found = find(policy, references, &judged, at(now), &mut outcome);
+    let found = find(policy, references, &judged, record, &mut outcome);
     (found.matching().iter().map(|reference| reference.values().title()).collect(), outcome)
 }
 
@@ -171,22 +176,61 @@ fn a_release_out_of_its_time_is_refused_and_told() {
 #[test]
 fn a_withdrawn_release_is_refused_unless_the_policy_only_reports_it() {
     let (_, golden) = recorded();
-    let withdrawal = trusted(Withdrawal {
-        version: 1,
-        product: "gateway".to_owned(),
-        release: "1.0".to_owned(),
-        issued: at(0),
-        at: at(10),
-        reason: "CVE-2026-0001".to_owned(),
-    });
-    let references = [trust(golden).withdrawn_by(&withdrawal)];
+    let references = [trust(golden).withdrawn_by(&withdrawal(10))];
     let mut policy = policy();
-    assert_eq!(ask(&policy, &references, 9).0, ["gateway 1.0"]);
+    let (found, outcome) = ask(&policy, &references, 9);
+    assert_eq!(found, ["gateway 1.0"]);
+    assert!(outcome.notes[0].contains("will be withdrawn at"), "{:?}", outcome.notes);
     let (found, outcome) = ask(&policy, &references, 10);
     assert!(found.is_empty() && reasons(&outcome)[0].contains("CVE-2026-0001"));
     policy.boot.withdrawn_release = Reaction::Report;
     let (found, outcome) = ask(&policy, &references, 10);
     assert_eq!((found.len(), outcome.reasons.len(), outcome.notes.len()), (1, 0, 1));
+}
+
+#[test]
+fn i18_a_boot_that_was_seen_before_its_release_lapsed_is_told_apart() {
+    let (_, golden) = recorded();
+    let seen = |since| Sightings {
+        since: at(since),
+        last: at(20),
+        clock_ms: 0,
+        restart_count: 0,
+        marks: Vec::new(),
+    };
+    let ended = [trust(ReferenceValues { expires: Some(at(10)), ..golden.clone() })];
+    let ask = |policy: &Policy, references: &[TrustedReference], since| {
+        let seen = seen(since);
+        let (found, outcome) = ask_with(policy, references, Record::seen(&seen, at(30)));
+        let booted = outcome.claims.lapsed[0].booted.unwrap();
+        (found.len(), reasons(&outcome).len(), outcome.notes.len(), booted)
+    };
+    let mut policy = policy();
+    assert_eq!(ask(&policy, &ended, 9), (1, 0, 1, When::Before));
+    assert_eq!(ask(&policy, &ended, 10), (0, 1, 0, When::After));
+    policy.boot.ended_before = Tolerance::Refuse;
+    assert_eq!(ask(&policy, &ended, 9), (0, 1, 0, When::Before));
+    policy.boot.ended_before = Tolerance::Allow;
+    assert_eq!(ask(&policy, &ended, 9), (1, 0, 0, When::Before));
+
+    let withdrawn = [trust(golden).withdrawn_by(&withdrawal(10))];
+    assert_eq!(ask(&policy, &withdrawn, 9), (0, 1, 0, When::Before));
+    policy.boot.withdrawn_before = Reaction::Report;
+    assert_eq!(ask(&policy, &withdrawn, 9), (1, 0, 1, When::Before));
+    assert_eq!(ask(&policy, &withdrawn, 10), (0, 1, 0, When::After));
+    policy.boot.withdrawn_release = Reaction::Report;
+    assert_eq!(ask(&policy, &withdrawn, 10), (1, 0, 1, When::After));
+}
+
+fn withdrawal(second: i64) -> TrustedWithdrawal {
+    trusted(Withdrawal {
+        version: 1,
+        product: "gateway".to_owned(),
+        release: "1.0".to_owned(),
+        issued: at(0),
+        at: at(second),
+        reason: "CVE-2026-0001".to_owned(),
+    })
 }
 
 #[test]

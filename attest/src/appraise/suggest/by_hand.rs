@@ -61,9 +61,12 @@ fn instead(id: &str) -> Option<&'static str> {
         }
         "p14" => "no rule: set the verifier's clock",
         "i11" => "no rule: have the device send its whole IMA list",
+        "i19" => {
+            "no rule: the verifier's record contradicts what is shown; set the verifier's clock, or look at the device before its record is removed"
+        }
         "q11" | "secure-boot" | "setup-mode" | "e10" | "dbx" | "e20" | "sbat" | "command-line"
         | "firmware-version" | "option-roms" | "debugger" | "dma-protection" | "e14" | "e16" | "ima-list"
-        | "i05" | "i10" | "i14" => return None,
+        | "i05" | "i10" | "i14" | "i18" => return None,
         id if id.starts_with('q') => {
             "no rule allows this: the quote itself does not hold; ask for a new one with a fresh nonce"
         }

@@ -16,7 +16,7 @@ pub(super) struct Change {
 pub(super) fn changes(policy: &Policy, reason: &Reason) -> Vec<Change> {
     let mut changes = match reason.id {
         "q11" => quote(policy),
-        "reference" => withdrawn(policy),
+        "reference" => lapsed(policy),
         "command-line" | "firmware-version" => texts(policy, reason),
         "dbx" | "e20" | "sbat" => minima(policy),
         id if is_of_files(id) => ima(policy, id),
@@ -50,9 +50,17 @@ fn quote(policy: &Policy) -> Vec<Change> {
     ]
 }
 
-fn withdrawn(policy: &Policy) -> Vec<Change> {
-    let set = |policy: &mut Policy| policy.boot.withdrawn_release = Reaction::Report;
-    vec![change(policy, "boot.withdrawn_release", Some("\"report\""), set)]
+fn lapsed(policy: &Policy) -> Vec<Change> {
+    let report = Some("\"report\"");
+    vec![
+        change(policy, "boot.ended_before", report, |policy| policy.boot.ended_before = Tolerance::Report),
+        change(policy, "boot.withdrawn_before", report, |policy| {
+            policy.boot.withdrawn_before = Reaction::Report;
+        }),
+        change(policy, "boot.withdrawn_release", report, |policy| {
+            policy.boot.withdrawn_release = Reaction::Report;
+        }),
+    ]
 }
 
 /// A rule of the measured boot that has no list.
@@ -126,11 +134,40 @@ fn ima(policy: &Policy, id: &str) -> Vec<Change> {
     let report = "\"report\"";
     match id {
         "ima-list" => rule("ima.list", "\"optional\"", |rules| rules.list = Demand::Optional),
+        "i18" => lapsed_files(policy),
         "i05" => rule("ima.violations", report, |rules| rules.violations = Reaction::Report),
         "i10" => rule("ima.padded_sha1", report, |rules| rules.padded_sha1 = Reaction::Report),
         "i14" => rule("ima.weak_digests", report, |rules| rules.weak_digests = Reaction::Report),
         _ => rule("ima.unknown_files", report, |rules| rules.unknown_files = Reaction::Report),
     }
+}
+
+/// Files of releases that count no more.
+fn lapsed_files(policy: &Policy) -> Vec<Change> {
+    let report = Some("\"report\"");
+    let rules = |set: fn(&mut ImaRules)| move |policy: &mut Policy| policy.ima.iter_mut().for_each(set);
+    let mut after = change(
+        policy,
+        "ima.withdrawn_after",
+        report,
+        rules(|rules| {
+            rules.withdrawn_after = Reaction::Report;
+            if rules.withdrawn_before == Tolerance::Refuse {
+                rules.withdrawn_before = Tolerance::Report;
+            }
+        }),
+    );
+    // A file must not be worse for having been measured earlier: the policy's own check asks for both (threat v08).
+    if policy.ima.as_ref().is_some_and(|rules| rules.withdrawn_before == Tolerance::Refuse) {
+        after.line.push_str(", ima.withdrawn_before = \"report\"");
+    }
+    let ended = rules(|rules| rules.ended_before = Tolerance::Report);
+    let before = rules(|rules| rules.withdrawn_before = Tolerance::Report);
+    vec![
+        change(policy, "ima.ended_before", report, ended),
+        change(policy, "ima.withdrawn_before", report, before),
+        after,
+    ]
 }
 
 /// The PCR's log need not lead to its value.

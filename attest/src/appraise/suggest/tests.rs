@@ -55,6 +55,7 @@ fn each_rule_has_the_field_that_loosens_it() {
         ("e01", "quote.tolerate"),
         ("q14", "quote.tolerate"),
         ("reference", "boot.withdrawn_release"),
+        ("reference", "boot.withdrawn_before"),
         ("secure-boot", "boot.secure_boot"),
         ("setup-mode", "boot.setup_mode"),
         ("authorities", "boot.authorities"),
@@ -76,6 +77,7 @@ fn each_rule_has_the_field_that_loosens_it() {
         ("i12", "ima.unknown_files"),
         ("i14", "ima.weak_digests"),
         ("i15", "ima.unknown_files"),
+        ("i18", "ima.withdrawn_after"),
     ] {
         let named = |line: &String| line.split([' ', '=']).any(|word| word == field);
         assert!(lines(id).iter().any(named), "{id}: {:?}", lines(id));
@@ -112,6 +114,8 @@ fn every_answer_says_what_it_weakens_and_changes_something() {
         "i12",
         "i14",
         "i15",
+        "i18",
+        "i19",
         "q02",
         "q05",
         "q11",

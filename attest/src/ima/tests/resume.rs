@@ -1,10 +1,13 @@
 //! Lists in parts over several quotes.
 
+use jiff::Timestamp;
+
 use super::build::*;
 use crate::digest::Digest;
 use crate::evidence::{ImaStart, StartValue};
 use crate::ima::{
-    Attesting, ImaError, ImaList, ImaOptions, ImaState, MeasuredFiles, ResumeError, measure_rest,
+    Attesting, ImaError, ImaList, ImaOptions, ImaState, KeptValue, Mark, MeasuredFiles, ResumeError, Seeing,
+    Sight, Sightings, measure_rest, measure_seen,
 };
 use crate::pcr::PcrIndex;
 
@@ -23,7 +26,9 @@ fn ten(quoted: &Quoted) -> Digest {
 fn state(files: &MeasuredFiles<'_>, before: Option<&ImaState>, quoted: &Quoted) -> ImaState {
     let options = ImaOptions::new(SHA256);
     let value = |pcr| quoted.0.get(&(SHA256, pcr)).copied();
-    ImaState::after(attesting(&policy()), &options, files, before, value).unwrap()
+    let sight = Sight { now: Timestamp::UNIX_EPOCH, clock_ms: 0, restart_count: 0 };
+    let seeing = Seeing { sight, before: before.and_then(|before| before.seen.as_ref()), cuts: &[] };
+    ImaState::after(attesting(&policy()), &options, files, before, seeing, value).unwrap()
 }
 
 fn start(state: &ImaState) -> ImaStart {
@@ -63,8 +68,7 @@ fn i11_the_rest_of_a_list_is_believed_from_where_the_last_quote_ended() {
     // Nothing was measured since: an empty part, and one that has grown since the quote.
     assert_eq!(rest(&[], &next, &quoted).unwrap().attested(), 0);
     assert_eq!(rest(&file(b"/bin/d"), &next, &quoted).unwrap().not_yet_attested(), 1);
-    let text = serde_json::to_string(&next).unwrap();
-    assert_eq!(serde_json::from_str::<ImaState>(&text).unwrap(), next);
+    assert_eq!(ImaState::parse(&next.to_json().unwrap()).unwrap(), next);
 }
 
 #[test]
@@ -196,4 +200,53 @@ fn i11_a_list_is_cut_where_the_verifier_stopped_and_nowhere_else() {
     for text in ["", "1", ":", "1:", "+1:2", "1:2:3", "-1:0", "0x1:1"] {
         assert!(text.parse::<ListPosition>().is_err(), "{text}");
     }
+}
+
+/// A list of three entries with what was seen of it, the whole of five, and the quote after it.
+fn seen_parts() -> (Vec<u8>, Vec<u8>, Vec<Mark>, Quoted) {
+    let first = list(&[file(b"/bin/a"), violation(b"/v")]);
+    let whole = [first.clone(), file(b"/bin/b"), file(b"/bin/c")].concat();
+    let mark = |bytes: &[u8], second, entries| {
+        let value = ten(&Quoted::after(bytes, &[SHA256.into()]));
+        Mark {
+            at: Timestamp::from_second(second).unwrap(),
+            entries,
+            values: vec![KeptValue { pcr: PcrIndex::IMA, value }],
+        }
+    };
+    let marks = vec![mark(&first, 1, 3), mark(&whole, 2, 5)];
+    let quoted = Quoted::after(&whole, &[SHA256.into()]);
+    (first, whole, marks, quoted)
+}
+
+fn through<'a>(bytes: &'a [u8], quoted: &Quoted, marks: &[Mark]) -> Result<MeasuredFiles<'a>, ImaError> {
+    let options = ImaOptions::new(SHA256);
+    measure_seen(&ImaList::new(bytes), &options, |bank, pcr| quoted.0.get(&(bank, pcr)).copied(), marks)
+}
+
+#[test]
+fn i19_a_whole_list_leads_through_all_that_was_seen_of_it() {
+    let (first, whole, marks, quoted) = seen_parts();
+    assert_eq!(through(&whole, &quoted, &marks).unwrap().attested(), 5);
+    // The list began anew under the same counters: shorter than what was seen, or with other entries.
+    let anew = Quoted::after(&first, &[SHA256.into()]);
+    let error = through(&first, &anew, &marks).unwrap_err();
+    assert!(matches!(error, ImaError::OtherRun { entries: 5, .. }) && error.threat() == "i19", "{error}");
+    let other =
+        [list(&[file(b"/bin/x"), violation(b"/v")]), file(b"/bin/b"), file(b"/bin/c"), file(b"/bin/d")]
+            .concat();
+    let anew = Quoted::after(&other, &[SHA256.into()]);
+    let error = through(&other, &anew, &marks).unwrap_err();
+    assert!(matches!(error, ImaError::OtherRun { entries: 3, .. }), "{error}");
+}
+
+#[test]
+fn i19_marks_of_another_bank_or_without_a_pcr_are_left_aside() {
+    let (_, _, marks, _) = seen_parts();
+    let last = marks[1].at;
+    let seen = Sightings { since: marks[0].at, last, clock_ms: 0, restart_count: 0, marks };
+    assert_eq!(seen.clone().comparable(&ImaOptions::new(SHA256)).marks.len(), 2);
+    assert_eq!(seen.clone().comparable(&ImaOptions::new(SHA1)).marks.len(), 0);
+    let two = ImaOptions { other_pcrs: vec![PcrIndex::new(11).unwrap()], ..ImaOptions::new(SHA256) };
+    assert_eq!(seen.comparable(&two).marks.len(), 0);
 }

@@ -1,7 +1,7 @@
 //! The rules for the measured boot in plain words.
 
 use super::{Words, listed, reaction, tolerance};
-use crate::policy::{BootRules, Demand};
+use crate::policy::{BootRules, Demand, Reaction};
 
 impl BootRules {
     pub(super) fn tell(&self, words: &mut Words) {
@@ -10,6 +10,8 @@ impl BootRules {
             file_sets,
             withdrawn,
             withdrawn_release,
+            withdrawn_before,
+            ended_before,
             secure_boot,
             setup_mode,
             authorities,
@@ -32,6 +34,17 @@ impl BootRules {
         });
         words.say_if(!withdrawn.is_empty(), || format!("Releases are withdrawn by {}.", listed(withdrawn)));
         words.say(reaction("A device that runs a withdrawn release", *withdrawn_release));
+        words.say(reaction(
+            "One that the verifier saw running it before it was withdrawn",
+            match withdrawn_release {
+                Reaction::Report => Reaction::Report,
+                Reaction::Refuse => *withdrawn_before,
+            },
+        ));
+        words.say(tolerance(
+            "A device that the verifier saw running its release before that ended",
+            *ended_before,
+        ));
         words.say(match secure_boot {
             Demand::Require => "Secure boot is proven to be on, and shim to verify what it loads.".to_owned(),
             Demand::Optional => "Secure boot may be off.".to_owned(),

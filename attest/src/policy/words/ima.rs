@@ -1,6 +1,6 @@
 //! The rules for the IMA list in plain words.
 
-use super::{Words, listed, numbers, reaction};
+use super::{Words, listed, numbers, reaction, tolerance};
 use crate::policy::{Demand, ImaRule, ImaRules, ReleaseScope};
 
 impl ImaRules {
@@ -9,6 +9,9 @@ impl ImaRules {
             list,
             releases,
             unknown_files,
+            withdrawn_before,
+            withdrawn_after,
+            ended_before,
             violations,
             weak_digests,
             padded_sha1,
@@ -32,6 +35,18 @@ impl ImaRules {
         });
         rules.iter().for_each(|rule| rule.tell(words));
         words.say(reaction("A measured file that neither a reference nor a rule knows", *unknown_files));
+        words.say(tolerance(
+            "A file of a withdrawn release, measured before that by the verifier's own record,",
+            *withdrawn_before,
+        ));
+        words.say(reaction(
+            "A file of a withdrawn release that is not proven to have been measured before",
+            *withdrawn_after,
+        ));
+        words.say(tolerance(
+            "A file of a release that has ended, measured before that by the verifier's own record,",
+            *ended_before,
+        ));
         words.say_if(!exclude.is_empty(), || format!("Files under {} are not judged.", listed(exclude)));
         words.say(reaction("A file that changed while it was measured", *violations));
         words.say(reaction("A file that counts by an MD5 or SHA-1 digest", *weak_digests));

@@ -43,6 +43,10 @@ fn boot(field: &str) -> Option<&'static str> {
         "withdrawn" => "a release that was withdrawn for its faults counts again",
         "withdrawn_release" => "a device that runs a release with known faults passes, and only a note tells",
         "secure_boot" => "a device whose firmware starts anything is no longer refused for that",
+        "withdrawn_before" => {
+            "a device that was running when its release was withdrawn for its faults passes until it boots anew, and only a note tells"
+        }
+        "ended_before" => "a device that never boots anew may run a release for ever after its end",
         "setup_mode" => "a device on which whoever boots may set the keys passes, and only a note tells",
         "authorities" => "whatever the added authority signs may be loaded on any device",
         "revoked" => "an image that dbx forbids may be loaded, and only a note tells (threat e10)",
@@ -80,6 +84,13 @@ fn ima(field: &str) -> &'static str {
         "list" => "a device that leaves its list out is not asked what it ran",
         "releases" => "files of other releases than the one that was booted count too",
         "unknown_files" => "any file may run on any device, and only a note tells",
+        "withdrawn_before" => {
+            "what was withdrawn for its faults and started before that may still run, and only a note tells (threat i18)"
+        }
+        "withdrawn_after" => {
+            "what was withdrawn for its faults may be started anew on any device, and only a note tells (threat i18)"
+        }
+        "ended_before" => "files of ended releases count as long as a device that had them before runs",
         "violations" => "a file that was changed while it was measured may run, and only a note tells",
         "weak_digests" => "another file with the same MD5 or SHA-1 digest may run (threat i14)",
         "padded_sha1" => "the list is bound by SHA-1 only, for which collisions can be made (threat i10)",

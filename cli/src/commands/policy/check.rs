@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use attest::policy::PolicyFault;
 use attest::reference::TrustedReference;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -135,7 +136,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> CheckReport {
     report.policy_digest = Some(files.digest.to_string());
     report.weaknesses = files.weaknesses.iter().map(|weak| FaultView::weak(path, weak)).collect();
     report.demands = files.policy.demands();
-    report.releases = files.references.iter().map(release).collect();
+    report.weaknesses.extend(withdrawal_weaknesses(&files));
+    report.releases = files.references.iter().map(|reference| release(reference, context.now())).collect();
     match files.verifier(context.now()) {
         Ok(_) => report.usable = true,
         Err(troubles) => report.refuse(&troubles),
@@ -143,8 +145,41 @@ pub(crate) fn run(args: &Args, context: &Context) -> CheckReport {
     report
 }
 
-fn release(reference: &TrustedReference) -> String {
+fn release(reference: &TrustedReference, now: Timestamp) -> String {
     let values = reference.values();
-    let end = values.expires.map_or_else(String::new, |end| format!(", until {end}"));
-    format!("{} {}{end}", values.product, values.release)
+    let end = match values.expires {
+        Some(end) if end <= now => format!(", ended at {end}"),
+        Some(end) => format!(", until {end}"),
+        None => String::new(),
+    };
+    let withdrawn = reference.withdrawn().map_or_else(String::new, |withdrawn| {
+        let is = if withdrawn.at <= now { "withdrawn" } else { "will be withdrawn" };
+        format!(", {is} at {}: {}", withdrawn.at, withdrawn.reason)
+    });
+    format!("{}{end}{withdrawn}", values.title())
+}
+
+/// Withdrawals that do not do what their author may think.
+fn withdrawal_weaknesses(files: &PolicyFiles) -> Vec<FaultView> {
+    let mut weak = Vec::new();
+    for (file, withdrawal) in &files.withdrawals {
+        let withdrawal = withdrawal.withdrawal();
+        let (product, release) = (&withdrawal.product, &withdrawal.release);
+        let about = |reference: &&TrustedReference| {
+            (&reference.values().product, &reference.values().release) == (product, release)
+        };
+        let mut tell =
+            |message| weak.push(FaultView { file: file.display().to_string(), line: None, message });
+        let mut references = files.references.iter().filter(about).peekable();
+        if references.peek().is_none() {
+            tell(format!("withdraws {product} {release}, of which the policy has no reference"));
+        }
+        if let Some(again) = references.find(|reference| reference.values().issued > withdrawal.issued) {
+            let issued = again.values().issued;
+            tell(format!(
+                "withdraws {product} {release}, and with it the values that were issued anew under this name at {issued}; give them another release"
+            ));
+        }
+    }
+    weak
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::commands::appraise::read_baseline;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// When it was judged (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// What was kept of the device's IMA list when it was judged; only read
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
 }
 
 /// Ways to allow what was refused.
@@ -80,8 +84,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<SuggestReport, Failu
     let at = args.at.unwrap_or_else(|| context.now());
     let verifier = Verifier::load(&args.policy, at)?;
     let evidence = files::read(&args.evidence, attest::evidence::MAX_EVIDENCE)?;
+    let kept = args.baseline.as_deref().map(read_baseline).transpose()?.flatten();
     let again = || challenge(nonce.clone(), at);
-    let suggestions = verifier.suggest(&evidence, &again, at).into_iter().map(|suggestion| SuggestionView {
+    let suggestions = verifier.suggest(&evidence, &again, at, kept.as_ref());
+    let suggestions = suggestions.into_iter().map(|suggestion| SuggestionView {
         id: suggestion.id,
         reason: suggestion.reason,
         change: suggestion.change,
@@ -89,5 +95,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<SuggestReport, Failu
         verdict: suggestion.verdict,
     });
     let suggestions = suggestions.collect();
-    Ok(SuggestReport { verdict: verifier.rehearse(&evidence, again(), at, None).verdict(), suggestions })
+    let verdict = verifier.rehearse(&evidence, again(), at, kept.as_ref()).verdict();
+    Ok(SuggestReport { verdict, suggestions })
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use attest::appraisal::Verdict;
 use attest::challenge::Nonce;
+use attest::ima::ImaState;
 use attest::policy::{Case, Cases};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::commands::appraise::read_baseline;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{Mark, Page, Report};
@@ -111,11 +113,16 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
         reasons: Vec::new(),
         differences: Vec::new(),
     };
-    let path = file.parent().unwrap_or(Path::new("")).join(&case.evidence);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let path = folder.join(&case.evidence);
     let tried = files::read(&path, attest::evidence::MAX_EVIDENCE).and_then(|evidence| {
         let nonce = Nonce::from_hex(&case.nonce).map_err(|error| Failure::usage(error.to_string()))?;
         let verifier = policy.verifier(case.at).map_err(|troubles| Trouble::failure(&troubles))?;
-        Ok(verifier.rehearse(&evidence, challenge(nonce, case.at), case.at, None))
+        let kept = match &case.baseline {
+            Some(baseline) => Some(existing_baseline(&folder.join(baseline))?),
+            None => None,
+        };
+        Ok(verifier.rehearse(&evidence, challenge(nonce, case.at), case.at, kept.as_ref()))
     });
     match tried {
         // What would be said of the device is not known, whatever the case expects.
@@ -135,6 +142,12 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
         Err(failure) => view.differences.push(failure.message),
     }
     view
+}
+
+/// A case that names kept state is about it: a file that is not there is no case without.
+fn existing_baseline(path: &Path) -> Result<ImaState, Failure> {
+    let missing = || Failure::failed(format!("{}: there is no such file", path.display()));
+    read_baseline(path)?.ok_or_else(missing)
 }
 
 /// Whether the case is about a list that does not carry on.
