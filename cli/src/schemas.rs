@@ -7,7 +7,7 @@ use schemars::{Schema, schema_for};
 use crate::commands;
 use crate::failure::FailureReport;
 
-/// Every object that a command prints, by the name of its file.
+/// Every object that a command prints or keeps, by the name of its file.
 fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("result", schema_for!(commands::result::ResultReport)),
@@ -21,6 +21,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("eventlog-diff", schema_for!(commands::eventlog::diff::DiffReport)),
         ("eventlog-explain", schema_for!(commands::eventlog::explain::ExplainReport)),
         ("eventlog-show", schema_for!(commands::eventlog::ShowReport<'static>)),
+        ("ima-state", schema_for!(attest::ima::ImaState)),
         ("ima-show", schema_for!(commands::ima::ShowReport)),
         ("key-generate", schema_for!(commands::key::KeyReport)),
         ("module", schema_for!(commands::module::ModuleReport)),

@@ -15,7 +15,8 @@ const RULES: &str = "[ima]\nlist = \"require\"\nunknown_files = \"refuse\"\nviol
 /// A device whose boot `golden.json` has, and a release `apps 1` of files alone: `/data/old` and `/data/new`.
 fn lab() -> Lab {
     let lab = Lab::with_reference().unwrap();
-    let files = ["old", "new"].map(|name| format!("{}  data/{name}\n", content(&format!("/data/{name}")).to_hex()));
+    let files =
+        ["old", "new"].map(|name| format!("{}  data/{name}\n", content(&format!("/data/{name}")).to_hex()));
     fs::write(lab.path("SHA256SUMS"), files.concat()).unwrap();
     let import = ["reference", "import", "--product", "apps", "--release", "1", "--sha256sums", "SHA256SUMS"];
     let out = ["--file-set", "apps.files", "--key", "key.pem", "--out", "apps.json"];
@@ -74,7 +75,12 @@ fn withdraw(lab: &Lab, name: &str, options: &[&str]) {
 
 fn ids(ran: &Ran) -> Vec<String> {
     let report = ran.json().unwrap();
-    report["reasons"].as_array().unwrap().iter().map(|reason| reason["id"].as_str().unwrap().to_owned()).collect()
+    report["reasons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reason| reason["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn state(lab: &Lab) -> Value {
@@ -116,7 +122,16 @@ fn i18_what_ran_before_a_withdrawal_is_told_and_what_is_started_after_is_refused
         (&claims["ima"]["withdrawn_before"], &claims["ima"]["withdrawn_after"]),
         (&Value::from(1), &Value::from(1))
     );
-    let text = lab.hallmark(&["appraise", "evidence", "--nonce", NONCE, "--policy", "policy.toml", "--baseline", "state.json"]);
+    let text = lab.hallmark(&[
+        "appraise",
+        "evidence",
+        "--nonce",
+        NONCE,
+        "--policy",
+        "policy.toml",
+        "--baseline",
+        "state.json",
+    ]);
     assert!(text.stdout.contains("1 files before, 1 after"), "{}", text.stdout);
     // Ways to allow it, tried against the record.
     let suggest = ["policy", "suggest", "evidence", "--policy", "policy.toml", "--nonce", NONCE];
@@ -174,7 +189,11 @@ fn i18_a_withdrawal_by_a_foreign_key_or_of_no_release_is_told() {
     good(&lab.hallmark(&[&what[..], &["--key", "key.pem", "--out", "none.json"]].concat()));
     policy(&lab, "withdrawn = [\"none.json\"]", "");
     let check = lab.hallmark(&["policy", "check", "policy.toml"]);
-    assert!(check.stdout.contains("withdraws apps 9, of which the policy has no reference"), "{}", check.stdout);
+    assert!(
+        check.stdout.contains("withdraws apps 9, of which the policy has no reference"),
+        "{}",
+        check.stdout
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::pcr::PcrIndex;
 /// Version 1 had no times; what it says of the list still holds, and nothing is known of when. Version 2 has `seen`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImaState {
     /// The format's version, 1 or 2.
     #[serde(default = "first_version")]
@@ -30,6 +31,7 @@ pub struct ImaState {
     /// The TPM's reset count: a list begins anew with each boot.
     pub reset_count: u32,
     /// The policy that the files were judged by, as `sha256:HEX`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub policy: Digest,
     /// Bytes of the list so far.
     pub offset: u64,
@@ -96,10 +98,13 @@ struct Versioned {
 /// A PCR value that a quote had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeptValue {
     /// The PCR.
+    #[cfg_attr(feature = "schema", schemars(with = "u8"))]
     pub pcr: PcrIndex,
     /// Its value, with the bank.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub value: Digest,
 }
 

@@ -37,8 +37,10 @@ pub struct Sight {
 /// That a quote covered a list so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mark {
     /// The verifier's time: these entries were measured before it.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
     /// Entries of the list from its beginning.
     pub entries: u64,
@@ -50,10 +52,13 @@ pub struct Mark {
 /// What a verifier saw of one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sightings {
     /// When the boot was seen first: it has run since then at least.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub since: Timestamp,
     /// When it was seen last.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub last: Timestamp,
     /// The TPM's clock in milliseconds, when it was seen last.
     pub clock_ms: u64,

@@ -328,7 +328,7 @@ references = ["golden.json"]
                 .map(|weak| weak.message.split([' ', ':']).take(2).collect::<Vec<_>>().join(" "))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told("[0, 7]"), ["none of", "PCR 4"]);
+        assert_eq!(told("[0, 7]"), ["PCR 4", "none of"]);
         assert_eq!(told("[0, 4, 8]"), [""; 0]);
         assert_eq!(told("[0, 4, 9]"), [""; 0]);
         assert_eq!(told("[0, 4, 11]"), ["PCR 12"]);

@@ -43,7 +43,7 @@ pub enum RecordError {
     Ima(#[from] ImaError),
     /// A PCR of the golden device is not what its own log says: such a device is not golden.
     #[error(
-        "PCR {pcr} ({bank}) is {quoted}, but its log leads to {replayed}; record from a device whose log is whole"
+        "PCR {pcr} ({bank}) is {quoted}, but its log leads to {replayed}; record from a device whose log is whole, or leave the PCR out by name"
     )]
     Differs {
         /// The bank.
@@ -60,6 +60,9 @@ pub enum RecordError {
 /// Records what `quote` and the logs that belong to it show. PCRs that nothing explains are left out: a policy that
 /// judges one of them then finds no reference value, and refuses.
 ///
+/// `leave_out` are PCRs of which nothing is recorded whatever their logs lead to: for machines whose firmware logs one wrongly. A
+/// policy judges devices without a value for such a PCR only where it tolerates it by name (`quote.tolerate`).
+///
 /// # Errors
 /// [`RecordError`] when the logs do not belong to the quote.
 pub fn record(
@@ -67,6 +70,7 @@ pub fn record(
     quote: &SignedQuote,
     logs: Option<BootLogs<'_>>,
     ima_list: Option<&[u8]>,
+    leave_out: &[PcrIndex],
 ) -> Result<ReferenceValues, RecordError> {
     let bank = golden.bank;
     if !quote.values().any(|(_, value)| value.algorithm() == bank) {
@@ -74,7 +78,7 @@ pub fn record(
     }
     let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
     let (pcrs, events) =
-        boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank))?;
+        boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank, leave_out))?;
     let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;
     Ok(ReferenceValues {
         version: 2,
@@ -94,10 +98,15 @@ pub fn record(
 
 type BootValues = (BTreeMap<PcrIndex, Digest>, Vec<ReferenceEvent>);
 
-fn boot_values(boot: &MeasuredBoot<'_>, bank: HashAlgorithm) -> Result<BootValues, RecordError> {
+fn boot_values(
+    boot: &MeasuredBoot<'_>,
+    bank: HashAlgorithm,
+    leave_out: &[PcrIndex],
+) -> Result<BootValues, RecordError> {
     let mut pcrs = BTreeMap::new();
     let mut events = Vec::new();
-    for (_, pcr, verdict) in boot.verdicts().filter(|(b, pcr, _)| *b == bank && *pcr != PcrIndex::IMA) {
+    let recorded = |pcr: PcrIndex| pcr != PcrIndex::IMA && !leave_out.contains(&pcr);
+    for (_, pcr, verdict) in boot.verdicts().filter(|(b, pcr, _)| *b == bank && recorded(*pcr)) {
         match verdict {
             PcrVerdict::Matches { value, .. } | PcrVerdict::Untouched { value } => {
                 pcrs.insert(pcr, *value);

@@ -44,7 +44,7 @@ fn recorded() -> (VerifiedQuote, ReferenceValues) {
     };
     let log = file("eventlog.bin");
     let logs = EventLog::parse(&log).unwrap().into();
-    let reference = record(golden, &signed, Some(logs), None).unwrap();
+    let reference = record(golden, &signed, Some(logs), None, &[]).unwrap();
     let attestation = AttestationKey::new(key.clone(), key.key()).unwrap();
     let attestation = attestation.with_parent(&parent.qualified_name(&ENDORSEMENT));
     let challenge = Challenge::new(nonce, at(0), SignedDuration::from_mins(5));

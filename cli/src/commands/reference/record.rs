@@ -22,6 +22,15 @@ pub(crate) struct RecordArgs {
     out: OutArgs,
     #[command(flatten)]
     logs: LogArgs,
+    /// Record nothing of this PCR, e.g. since the firmware logs it wrongly; may be given several times. A policy has to name it in
+    /// quote.tolerate, or not judge it
+    #[arg(long, value_name = "PCR", value_parser = pcr)]
+    leave_out: Vec<PcrIndex>,
+}
+
+fn pcr(text: &str) -> Result<PcrIndex, String> {
+    let index = text.parse().ok().and_then(PcrIndex::new).filter(|pcr| !pcr.is_resettable());
+    index.filter(|pcr| *pcr != PcrIndex::IMA).ok_or_else(|| "expected 0 to 9, or 11 to 15".to_owned())
 }
 
 pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceReport, Failure> {
@@ -36,11 +45,16 @@ pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceRepor
     let quote = quote.verify_signed(&nonce, &key, &evidence.quote.pcr_values)?;
     let logs = BootLogBytes::of(&evidence)?;
     let ima_list = evidence.ima.as_ref().map(|ima| ima.list.bytes(MAX_IMA_LIST)).transpose()?;
-    let values = record(golden, &quote, logs.parse()?, ima_list.as_deref())?;
+    let values = record(golden, &quote, logs.parse()?, ima_list.as_deref(), &args.leave_out)?;
     if values.pcrs.is_empty() {
         return Err(Failure::refused(
             Some("e15"),
             "the event log explains no PCR, so that there is nothing to record; `hallmark check` tells where the log is",
+        ));
+    }
+    for pcr in &args.leave_out {
+        context.note(format_args!(
+            "PCR {pcr} is not recorded: a policy that judges it has to have it in quote.tolerate"
         ));
     }
     args.out.write_values(&values)
