@@ -158,3 +158,31 @@ fn same_time(lab: &Lab) -> String {
         serde_json::from_slice(&std::fs::read(records.last().unwrap()).unwrap()).unwrap();
     record["judged"].as_str().unwrap().to_owned()
 }
+
+#[test]
+fn e01_a_device_whose_log_is_wrong_is_recorded_only_without_the_pcr_by_name() {
+    let lab = Lab::with_reference().unwrap();
+    // A boot without an IMA list, whose boot aggregate would tell as well; then something is measured that no log has.
+    let log = tpm_sim_tests::vectors().join("q35-sha256/eventlog.bin").display().to_string();
+    assert_eq!(lab.hallmark(&["sim", "boot", &log]).code, Some(0));
+    let extend = format!("0:sha256={}", "11".repeat(32));
+    assert_eq!(lab.program("tpm2_pcrextend", &[&extend]).code, Some(0));
+    let record =
+        ["reference", "record", "--product", "gw", "--release", "2", "--key", "key.pem", "--out", "two.json"];
+    let ran = lab.hallmark(&record);
+    assert!(ran.code != Some(0) && ran.stderr.contains("PCR 0") && !lab.path("two.json").exists(), "{ran:?}");
+    for pcr in ["10", "16", "24", "x"] {
+        assert_eq!(lab.hallmark(&[&record[..], &["--leave-out", pcr]].concat()).code, Some(2), "{pcr}");
+    }
+    let ran = lab.hallmark(&[&record[..], &["--leave-out", "0"]].concat());
+    assert!(ran.code == Some(0) && ran.stderr.contains("PCR 0 is not recorded"), "{ran:?}");
+    let rules = |tolerate: &str| {
+        let text = format!("[quote]\npcrs = [0, 2, 4, 7]\n{tolerate}\n[boot]\nreferences = [\"two.json\"]\n");
+        lab.write_policy("", &text).unwrap();
+        let nonce = "00112233445566778899aabbccddeeff";
+        assert_eq!(lab.hallmark(&["attest", "--nonce", nonce, "--out", "evidence"]).code, Some(0));
+        lab.hallmark(&["appraise", "evidence", "--nonce", nonce, "--policy", "policy.toml"]).code
+    };
+    assert_eq!(rules(""), Some(3));
+    assert_eq!(rules("tolerate = [0]"), Some(0));
+}

@@ -154,7 +154,7 @@ fn i18_what_ran_before_a_withdrawal_is_told_and_what_is_started_after_is_refused
 }
 
 #[test]
-fn i18_a_withdrawal_dated_ahead_comes_into_force_and_asks_for_the_whole_list() {
+fn i18_a_withdrawal_dated_ahead_is_told_and_an_earlier_one_counts() {
     let lab = lab();
     measure(&lab, "/data/old");
     let ahead = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
@@ -173,6 +173,30 @@ fn i18_a_withdrawal_dated_ahead_comes_into_force_and_asks_for_the_whole_list() {
     let ran = appraise(&lab, &BASELINE);
     assert_eq!((ran.code, ids(&ran)), (Some(3), vec!["i18".to_owned()]), "{ran:?}");
     assert!(ran.stderr.contains("it was measured before, by a quote of"), "{}", ran.stderr);
+}
+
+#[test]
+fn i18_a_part_says_nothing_of_what_was_judged_before_a_withdrawal() {
+    let lab = lab();
+    withdraw(&lab, "withdrawn", &[]);
+    policy(&lab, "withdrawn = [\"withdrawn.json\"]", "");
+    attest(&lab, &[]);
+    let ran = appraise(&lab, &BASELINE);
+    good(&ran);
+    let next = ran.json().unwrap()["ima_next"].as_str().unwrap().to_owned();
+    measure(&lab, "/data/new");
+    attest(&lab, &["--ima-from", &next]);
+    // What was before was judged after the withdrawal: the part carries on, and what is new in it counts as started after.
+    let ran = appraise(&lab, &BASELINE);
+    assert_eq!((ran.code, ids(&ran)), (Some(3), vec!["i18".to_owned()]), "{ran:?}");
+    // A state that does not say when it was made: what was before may have been judged before the withdrawal.
+    let mut old = state(&lab);
+    old.as_object_mut().unwrap().remove("version");
+    old.as_object_mut().unwrap().remove("seen");
+    fs::write(lab.path("state.json"), old.to_string()).unwrap();
+    let ran = appraise(&lab, &BASELINE);
+    assert_eq!((ran.code, ids(&ran)), (Some(3), vec!["i11".to_owned()]), "{ran:?}");
+    assert!(ran.stderr.contains("apps 1 no longer counts since"), "{}", ran.stderr);
 }
 
 #[test]
