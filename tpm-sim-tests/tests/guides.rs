@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tpm_sim_tests::guide::Guide;
-use tpm_sim_tests::{build_folder, hallmark};
+use tpm_sim_tests::{Lab, build_folder, hallmark};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/guides")
+}
 
 fn guide(name: &str) -> Guide {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/guides");
-    Guide::read(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"))
+    Guide::read(&folder().join(name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Follows a guide in a new folder that looks like the repository after `make build`.
@@ -36,6 +39,52 @@ fn follow(guide: &Guide) {
     let device = root.path().join("lab/device");
     let _ = Command::new(hallmark()).args(["-q", "sim", "stop", "--state"]).arg(device).output();
     guide.check(&ran.stdout).unwrap_or_else(|error| panic!("{error}{}", ran.stderr));
+}
+
+/// Each row of "When the policy itself is wrong", made of the guide's own policy by one change.
+#[test]
+fn faults_of_a_policy_read_as_the_guide_says() {
+    let guide = std::fs::read_to_string(folder().join("writing-a-policy.md")).unwrap();
+    let (_, policy) = guide.split_once("```toml\n").unwrap();
+    let (policy, _) = policy.split_once("```").unwrap();
+    let pcrs = "pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 9]";
+    let bank = "bank = \"sha256\"";
+    let ima = "[ima]\nlist = \"require\"\nunknown_files = \"refuse\"\nviolations = \"refuse\"\n";
+    let faults = [
+        ("empty file", policy, ""),
+        ("a misspelt field", "pcrs =", "pcr ="),
+        ("`version = 2`", "version = 1", "version = 2"),
+        ("`pcrs = []`", pcrs, "pcrs = []"),
+        ("PCR 16 to 23", pcrs, "pcrs = [16]"),
+        ("PCR 30", pcrs, "pcrs = [30]"),
+        ("PCR 10 without `[ima]`", ima, ""),
+        ("`bank = \"sha1\"` alone", bank, "bank = \"sha1\""),
+        ("`bank = \"sm3\"`", bank, "bank = \"sm3\""),
+        ("`references = []`", "references = [\"golden.json\"]", "references = []"),
+        ("`secure_boot = \"on\"`", "secure_boot = \"require\"", "secure_boot = \"on\""),
+        ("`device_roots = []`", "device_roots = [\"factory/root.pem\"]", "device_roots = []"),
+        ("`reference_keys = []`", "reference_keys = [\"reference.pem.pub\"]", "reference_keys = []"),
+        ("`[ima]` without `list`", "list = \"require\"\n", ""),
+        ("`lifetime_seconds = 0`", "lifetime_seconds = 300", "lifetime_seconds = 0"),
+    ];
+    let lab = Lab::empty().unwrap();
+    for (row, before, after) in faults {
+        let (_, rest) = guide.split_once(&format!("| {row} | `")).unwrap_or_else(|| panic!("no row {row}"));
+        let message = rest.lines().next().unwrap().trim_end_matches(" |").trim_matches('`').trim();
+        let mut wrong = policy.replacen(before, after, 1);
+        assert_ne!(wrong, policy, "{row}");
+        if row.starts_with("PCR 10") {
+            wrong = wrong.replacen(pcrs, "pcrs = [10]", 1);
+        }
+        std::fs::write(lab.path("policy.toml"), wrong).unwrap();
+        let nonce = "00112233445566778899aabbccddeeff";
+        let ran = lab.hallmark(&["appraise", "evidence", "--nonce", nonce, "--policy", "policy.toml"]);
+        assert_eq!(ran.code, Some(3), "{row}: {ran:?}");
+        let told =
+            ran.stderr.strip_prefix("refused: policy.toml: ").unwrap_or_else(|| panic!("{row}: {ran:?}"));
+        let (start, end) = message.split_once('…').unwrap_or((message, ""));
+        assert!(told.starts_with(start) && told.contains(end), "{row}: the guide says {message:?}: {ran:?}");
+    }
 }
 
 #[test]
