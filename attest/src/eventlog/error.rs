@@ -117,14 +117,17 @@ pub enum EventLogError {
         offset: usize,
     },
     /// A Spec ID event after the first event.
-    #[error("event {index} at byte {offset}: a second Spec ID event")]
+    #[error(
+        "event {index} at byte {offset}: a second Spec ID event, so that these are two logs: give each alone"
+    )]
     RepeatedHeader {
         /// The event's number, from 0.
         index: u32,
         /// Its first byte.
         offset: usize,
     },
-    /// A StartupLocality event that is not 17 bytes with locality 0, 3 or 4, or not of PCR 0 (threat e04).
+    /// A StartupLocality event without locality 0, 3 or 4 in its 17th byte, with more than zeros behind it, or not of PCR 0
+    /// (threat e04).
     #[error(
         "event {index}: malformed StartupLocality (PCR {pcr:?}, {size} bytes, locality {locality:?}), expected PCR 0 and locality 0, 3 or 4"
     )]

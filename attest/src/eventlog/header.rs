@@ -36,6 +36,14 @@ pub(super) fn format_of(no_action_data: &[u8]) -> Result<Format, EventLogError> 
     Err(EventLogError::UnknownSignature { found: signature.escape_ascii().to_string() })
 }
 
+/// Whether a crypto-agile log begins here: the first record of two logs that were put together has the form of old logs
+/// and would be misread as several events.
+pub(super) fn begins_log(bytes: &[u8]) -> bool {
+    let kind = bytes.get(4..8) == Some(&super::EventType::NoAction.code().to_le_bytes());
+    // PCR, type, a SHA-1 digest and the size come before the data.
+    kind && bytes.get(32..48) == Some(AGILE)
+}
+
 /// TCG_EfiSpecIDEvent (PFP 1.06 §10.4.5.1): the facts at the head of a crypto-agile log.
 ///
 /// Nothing measures them: a version here is a hint.

@@ -154,6 +154,9 @@ impl<'a> EventLog<'a> {
         }
         let padding = padding_of(r.rest());
         while r.rest().len() > padding {
+            if self.header.is_some() && header::begins_log(r.rest()) {
+                return Err(EventLogError::RepeatedHeader { index: self.count, offset: r.offset() });
+            }
             let event = self.read(&mut r, self.count)?;
             event.check(self.header, &mut self.logged_banks)?;
             if event.kind == EventType::NoAction && event.data.starts_with(header::AGILE) {

@@ -42,13 +42,16 @@ pub(super) struct CommandLineEvents<'a> {
     kernel: Option<(&'a [u8], Place)>,
     command: Option<(&'a [u8], Place)>,
     contradicted: Option<Place>,
+    /// A text of systemd-boot before 252, which measured into PCR 8: no contradiction where GRUB did not.
+    systemd_boot: Option<Place>,
 }
 
 impl<'a> CommandLineEvents<'a> {
     pub(super) fn see(&mut self, seen: &Seen<'a>) {
         let place = seen.place();
         let Some((label, text)) = bound_text(seen) else {
-            self.contradicted.get_or_insert(place);
+            let whose = if is_systemd_boots(seen) { &mut self.systemd_boot } else { &mut self.contradicted };
+            whose.get_or_insert(place);
             return;
         };
         if starts_another(text) {
@@ -65,7 +68,8 @@ impl<'a> CommandLineEvents<'a> {
     }
 
     pub(super) fn conclude(self) -> CommandLine<'a> {
-        match self.contradicted {
+        let of_grub = self.kernel.is_some() || self.command.is_some();
+        match self.contradicted.or(self.systemd_boot.filter(|_| of_grub)) {
             Some(place) => CommandLine::Contradicted { place },
             None => conclude(self.kernel, self.command),
         }
@@ -81,6 +85,11 @@ fn conclude<'a>(kernel: Option<(&'a [u8], Place)>, command: Option<(&'a [u8], Pl
             _ => CommandLine::Contradicted { place },
         },
     }
+}
+
+fn is_systemd_boots(seen: &Seen<'_>) -> bool {
+    let text = matches!(seen.event().typed(), Ok(EventData::Ipl(Ipl::Utf16(_))));
+    text && seen.binding() == Binding::Bound(Portion::Whole)
 }
 
 /// A label and the text that the digest covers.

@@ -4,8 +4,8 @@ use super::builder::{LogBuilder, good_boot, image_load, tag, utf16, variable};
 use crate::digest::HashAlgorithm;
 use crate::eventlog::replay::measured::measured_boot;
 use crate::eventlog::{
-    BootFault, EventLog, EventLogError, EventType as E, FinalEvents, Guid, MeasuredBoot, Placement,
-    SecureBoot, SeparatorState, describe, diagnose,
+    BootFault, CommandLine, EventLog, EventLogError, EventType as E, FinalEvents, Guid, MeasuredBoot,
+    Placement, SecureBoot, SeparatorState, describe, diagnose,
 };
 use crate::eventlog::{BootLogs, Cause};
 use crate::pcr::PcrIndex;
@@ -72,6 +72,18 @@ fn e05_final_events_of_other_banks_than_the_logs_are_refused() {
         FinalEvents::parse(&log, &table(&other.bytes[header..])),
         Err(EventLogError::MissingDigest { algorithm: 0x0004, .. })
     ));
+}
+
+#[test]
+fn e05_two_logs_in_one_file_are_told_as_such() {
+    for banks in [&[BANK][..], &[HashAlgorithm::Sha1, HashAlgorithm::Sha384]] {
+        let log = good_boot(LogBuilder::agile(banks));
+        let count = EventLog::parse(&log.bytes).unwrap().event_count();
+        assert_eq!(
+            EventLog::parse(&[&log.bytes[..], &log.bytes].concat()).unwrap_err(),
+            EventLogError::RepeatedHeader { index: count, offset: log.bytes.len() }
+        );
+    }
 }
 
 /// coreboot: EV_ACTION for all, every event in a slot of one size; then a UEFI payload.
@@ -182,6 +194,26 @@ fn e08_what_firmware_measures_late_into_pcr_1_is_no_fault_and_elsewhere_it_is() 
             "{kind} in PCR {index}"
         );
     }
+}
+
+#[test]
+fn e19_the_text_of_an_old_systemd_boot_in_pcr_8_contradicts_grubs_alone() {
+    let text = utf16("quiet splash\0");
+    let of = |log: &LogBuilder| {
+        let log = EventLog::parse(&log.bytes).unwrap();
+        let line = boot(&log).facts(BANK).command_line();
+        matches!(line, CommandLine::Contradicted { .. })
+    };
+    let mut alone = LogBuilder::agile(&[BANK]);
+    alone.event(8, E::Ipl, &text);
+    assert!(!of(&alone));
+    let mut beside = good_boot(LogBuilder::agile(&[BANK]));
+    assert!(!of(&beside));
+    beside.event(8, E::Ipl, &text);
+    assert!(of(&beside));
+    let mut unbound = LogBuilder::agile(&[BANK]);
+    unbound.hashed(8, E::Ipl, b"something else", &text);
+    assert!(of(&unbound));
 }
 
 /// UEFI_IMAGE_LOAD_EVENT of a file in a firmware volume.
