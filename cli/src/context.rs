@@ -47,7 +47,7 @@ impl Context {
     }
 
     /// Opens the TPM. The simulator of our own state folder has no resource manager: it is claimed for this command, and
-    /// freed of what a command that was killed left in it.
+    /// freed of what a command that was killed left in it, as soon as the room may be needed.
     pub(crate) fn tpm(&self) -> Result<OpenTpm, Failure> {
         let tcti = self.tcti()?;
         if !self.uses_own_simulator() {
@@ -55,9 +55,7 @@ impl Context {
         }
         // A read-only state folder has no room for a lock; then nobody can claim it, and nobody is kept out.
         let claim = if self.state_is_writable() { Some(self.simulator().claim()?) } else { None };
-        let tpm = Tpm::open(&tcti)?;
-        tpm.flush_leftovers()?;
-        Ok(OpenTpm { tpm, _claim: claim })
+        Ok(OpenTpm { tpm: Tpm::open_alone(&tcti)?, _claim: claim })
     }
 
     fn state_is_writable(&self) -> bool {

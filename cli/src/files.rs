@@ -155,6 +155,26 @@ pub(crate) fn write(path: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), F
     file.commit().map_err(failed)
 }
 
+/// The same without waiting for the disk, which takes longer than the TPM: for what is only good for a moment, so that nobody
+/// looks for it after a power cut. Others see the old file or the new one, whole.
+pub(crate) fn write_passing(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = &target(path)?;
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The mode of the file that is replaced, or what the umask leaves of this.
+    let mode = path.metadata().map(|metadata| metadata.permissions());
+    let mut file = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    if let Ok(mode) = mode {
+        file.as_file().set_permissions(mode).map_err(failed)?;
+    }
+    file.write_all(bytes).map_err(failed)?;
+    file.persist(path).map(|_| ()).map_err(|error| failed(error.error))
+}
+
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path).map_err(|error| Failure::file(path, &error))
@@ -164,6 +184,26 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::failure::Exit;
+
+    #[test]
+    fn a_passing_file_takes_the_place_and_the_mode_of_the_old_one_and_no_keys() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mode = |name: &str| path(name).metadata().unwrap().permissions().mode() & 0o777;
+        std::fs::write(path("plain"), "").unwrap();
+        std::fs::write(path("old"), "old").unwrap();
+        std::fs::set_permissions(path("old"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::fs::write(path("key"), "-----BEGIN PRIVATE KEY-----").unwrap();
+        for name in ["old", "new"] {
+            write_passing(&path(name), b"new").unwrap();
+            assert_eq!(std::fs::read(path(name)).unwrap(), b"new");
+        }
+        assert_eq!(mode("old"), 0o640);
+        assert_eq!(mode("new"), mode("plain"), "as the umask has it");
+        assert_eq!(write_passing(&path("key"), b"new").unwrap_err().exit, Exit::Usage);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing half-written stays");
+    }
 
     #[test]
     fn outputs_replace_no_input_no_key_and_not_each_other() {

@@ -19,7 +19,7 @@ use crate::output::{Mark, Page};
 /// elsewhere.
 pub(crate) fn findings(tpm: &Tpm, logs: &BootLogArgs, context: &Context) -> Result<Vec<Finding>, Failure> {
     let info = tpm.info()?;
-    let pcrs = read_pcrs(tpm, &tpm.active_banks()?)?;
+    let pcrs = read_pcrs(tpm, tpm.active_banks())?;
     let (path, ima) = logs.paths(context);
     let here = tpm.tcti().is_local() || context.uses_own_simulator();
     let log = if !here && logs.eventlog.is_none() {

@@ -20,14 +20,15 @@ mod trust;
 mod verifier;
 
 use std::io::IsTerminal;
-use std::os::unix::process::CommandExt;
-use std::process::{Command as Process, ExitCode};
+use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::Parser;
 use context::Context;
 use failure::{Exit, Failure};
 use output::Format;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     // A module's launcher does nothing but become the module: no options, no log, no TPM.
@@ -104,35 +105,27 @@ fn run(command: Command, context: &Context, format: Format) -> Result<Exit, Fail
 }
 
 /// The TSS libraries print warnings of their own to standard error unless `TSS2_LOG` says otherwise, and they read it
-/// from the environment only. So the command starts itself anew with it set; where that fails, their warnings show.
+/// from the environment only, at their first message. One that the user has set stays.
+///
+/// Changing the environment is sound while the process has one thread: this comes before the first one is started.
 fn quieten_tss(verbose: u8) {
-    const VARIABLE: &str = "TSS2_LOG";
-    if verbose > 1 || std::env::var_os(VARIABLE).is_some() {
-        return;
-    }
-    if let Ok(program) = std::env::current_exe() {
-        let mut arguments = std::env::args_os();
-        let mut process = Process::new(program);
-        if let Some(name) = arguments.next() {
-            process.arg0(name);
-        }
-        let _ = process.args(arguments).env(VARIABLE, "all+NONE").exec();
+    if verbose < 2 {
+        // A line that can be parsed, from memory: nothing can fail here.
+        let _ = dotenvy::from_read(&b"TSS2_LOG=all+NONE\n"[..]);
     }
 }
 
 fn start_log(verbose: u8) {
-    let default = match verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HALLMARK_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let styled = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(styled)
-        .without_time()
-        .init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(styled).without_time();
+    match EnvFilter::try_from_env("HALLMARK_LOG") {
+        Ok(filter) => log.with_env_filter(filter).init(),
+        Err(_) => log
+            .with_max_level(match verbose {
+                0 => LevelFilter::WARN,
+                1 => LevelFilter::INFO,
+                _ => LevelFilter::DEBUG,
+            })
+            .init(),
+    }
 }

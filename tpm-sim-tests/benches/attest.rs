@@ -1,12 +1,14 @@
 //! `hallmark attest` on a simulated TPM, against the TPM's own time for the commands that attesting must send.
 //!
-//! The floor is those commands, as bytes over one connection: the key's public area, the PCRs in two reads, the quote.
+//! The floor is those commands, as bytes over one connection: the key's public area, the PCRs in two reads, the quote. Above it
+//! stand, each with what the one before has: a connection for each command, which is how the TSS talks to swtpm; our library
+//! with a TPM that is open; the same with opening it, which loads a TCTI; the command, which is a process as well.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use tpm::{Bank, IdentityKey, Tpm};
 use tpm_sim_tests::Lab;
@@ -45,56 +47,95 @@ fn send(tpm: &mut TcpStream, command: &[u8]) {
     tpm.read_exact(&mut rest).unwrap();
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times.get(times.len() / 2).unwrap().as_secs_f64() * 1e3
+fn connect(port: u16) -> TcpStream {
+    let tpm = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    tpm.set_nodelay(true).unwrap();
+    tpm
 }
 
-fn timed(run: impl FnOnce()) -> Duration {
+fn milliseconds(run: impl FnOnce()) -> f64 {
     let start = Instant::now();
     run();
-    start.elapsed()
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// The number that `share` of ten do not reach.
+fn tenths(mut numbers: Vec<f64>, share: usize) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    *numbers.get(numbers.len() * share / 10).unwrap()
 }
 
 /// What the command does with the TPM, without starting a process and without files.
-fn library(lab: &Lab) {
-    let tpm = Tpm::open(&lab.tcti().parse().unwrap()).unwrap();
+fn quote(tpm: &Tpm) {
     let key = tpm.identity(IdentityKey::Attestation).unwrap().unwrap();
     tpm.quote(&key, &NONCE, &[(Bank::Sha256, (0..16).collect())]).unwrap();
 }
 
+/// What is measured: its name, and its milliseconds in each round.
+struct Series(&'static str, Vec<f64>);
+
+impl Series {
+    fn measure(&mut self, run: impl FnOnce()) {
+        self.1.push(milliseconds(run));
+    }
+}
+
+fn bench(lab: &Lab, key: &str) {
+    let port = lab.tcti().rsplit('=').next().unwrap().parse::<u16>().unwrap();
+    let tcti = lab.tcti().parse().unwrap();
+    let commands = must_send(IdentityKey::Attestation.handle());
+    let nonce = "5a".repeat(32);
+    let attest = ["attest", "--nonce", &nonce, "--out", "evidence"];
+    let process = |arguments: &[&str]| {
+        let mut command = lab.command(arguments);
+        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    };
+    let mut series = [
+        "the TPM itself, four commands over one connection",
+        "the same, a connection for each",
+        "our library, TPM open",
+        "our library, opening the TPM",
+        "hallmark attest",
+        "hallmark --version",
+        "an empty process (true)",
+    ]
+    .map(|name| Series(name, Vec::new()));
+    let open = Tpm::open(&tcti).unwrap();
+    // All of them stand next to each other in each round, so that other load weighs on all of them.
+    for _ in 0..ROUNDS {
+        let [floor, each, reused, opened, attested, version, empty] = &mut series;
+        let mut tpm = connect(port);
+        floor.measure(|| commands.iter().for_each(|command| send(&mut tpm, command)));
+        drop(tpm);
+        each.measure(|| commands.iter().for_each(|command| send(&mut connect(port), command)));
+        reused.measure(|| quote(&open));
+        opened.measure(|| quote(&Tpm::open(&tcti).unwrap()));
+        attested.measure(|| process(&attest));
+        version.measure(|| process(&["--version"]));
+        empty.measure(|| assert!(Command::new("true").status().unwrap().success()));
+    }
+    println!("{key}");
+    let Series(_, floor) = &series[0];
+    for Series(name, times) in &series {
+        let paired = times.iter().zip(floor).map(|(time, floor)| time / floor).collect();
+        println!(
+            "  {name:<52} {:>6.2} ms {:>6.2} times  {:>6.2} ms {:>6.2} times",
+            tenths(times.clone(), 1),
+            tenths(times.clone(), 1) / tenths(floor.clone(), 1),
+            tenths(times.clone(), 5),
+            tenths(paired, 5)
+        );
+    }
+}
+
 fn main() {
+    println!("{ROUNDS} rounds; times: of the TPM itself");
+    println!(
+        "left: the fastest tenth, as on an idle machine; right: medians, and the median of the ratios in a round"
+    );
     for key in ["ecc-p256", "rsa2048"] {
         let lab =
             Lab::booted("sha256", "q35-sha256").unwrap().provisioned_with("gw-1", &["--key", key]).unwrap();
-        let port = lab.tcti().rsplit('=').next().unwrap().parse::<u16>().unwrap();
-        let nonce = "5a".repeat(32);
-        let attest = ["attest", "--nonce", &nonce, "--out", "evidence"];
-        let (mut floor, mut in_process, mut process, mut empty) = (vec![], vec![], vec![], vec![]);
-        // The three stand next to each other in each round, so that other load weighs on all of them.
-        for _ in 0..ROUNDS {
-            floor.push({
-                let mut tpm = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                tpm.set_nodelay(true).unwrap();
-                let commands = must_send(IdentityKey::Attestation.handle());
-                timed(|| commands.iter().for_each(|command| send(&mut tpm, command)))
-            });
-            in_process.push(timed(|| library(&lab)));
-            let run = |arguments: &[&str]| {
-                let mut command = lab.command(arguments);
-                let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-                assert!(status.success());
-            };
-            process.push(timed(|| run(&attest)));
-            empty.push(timed(|| run(&["completions", "bash"])));
-        }
-        let [floor, in_process, process, empty] = [floor, in_process, process, empty].map(median);
-        println!("{key}: the TPM itself {floor:.2} ms, for the four commands that must be sent");
-        println!("  in a process that runs already {in_process:.2} ms, {:.2} times that", in_process / floor);
-        println!(
-            "  `hallmark attest` {process:.2} ms, {:.2} times that; a process that asks no TPM takes {empty:.2} ms, without it {:.2} times",
-            process / floor,
-            (process - empty) / floor
-        );
+        bench(&lab, key);
     }
 }

@@ -54,3 +54,30 @@ fn errors_and_panics_flush_too() {
     assert!(panicked.is_err());
     assert_eq!(tpm.loaded_handles().unwrap(), [0_u32; 0]);
 }
+
+/// Three endorsement keys that nobody flushes, as a program leaves them that is killed: the TPM has no room for a fourth.
+fn fill(tcti: &tpm::Tcti) {
+    for _ in 0..3 {
+        let tpm = Tpm::open(tcti).unwrap();
+        std::mem::forget(tpm.endorsement_key().unwrap());
+        // Closing the connection would flush it.
+        std::mem::forget(tpm);
+    }
+}
+
+#[test]
+fn what_a_killed_command_left_in_the_simulator_makes_room() {
+    let lab = Lab::booted("sha256", "q35-sha256").unwrap().provisioned("gw-1").unwrap();
+    let tcti = lab.tcti().parse().unwrap();
+    let nonce = "5a".repeat(32);
+    // A command that only uses persistent keys, and one that makes an object first.
+    for arguments in [&["attest", "--nonce", &nonce, "--out", "evidence"][..], &["check"]] {
+        fill(&tcti);
+        let full = Tpm::open(&tcti).unwrap();
+        assert_eq!(full.loaded_handles().unwrap().len(), 3);
+        assert!(matches!(full.identity(IdentityKey::Attestation), Err(tpm::TpmError::Full { .. })));
+        let ran = lab.hallmark(arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(full.loaded_handles().unwrap(), [0_u32; 0]);
+    }
+}

@@ -1,6 +1,8 @@
 //! The connection to a TPM, and the handles and sessions that live in it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -8,14 +10,14 @@ use std::time::Duration;
 use tss_esapi::Context;
 use tss_esapi::attributes::SessionAttributesBuilder;
 use tss_esapi::constants::SessionType;
-use tss_esapi::handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, SessionHandle, TpmHandle};
+use tss_esapi::handles::{KeyHandle, ObjectHandle, SessionHandle, TpmHandle};
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
 use tss_esapi::structures::SymmetricDefinition;
-use tss_esapi::tcti_ldr::TctiNameConf;
 use tss_esapi::traits::Marshall;
 
 use crate::error::TpmError;
+use crate::quote::{self, Bank};
 use crate::tcti::Tcti;
 
 /// How long a TPM may take for its first answer. Real ones need milliseconds; a simulator that somebody else is
@@ -26,6 +28,9 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 pub struct Tpm {
     context: RefCell<Context>,
     tcti: Tcti,
+    banks: Vec<Bank>,
+    /// Whether what others left in the TPM's memory may be flushed, and has not been yet.
+    leftovers: Cell<bool>,
 }
 
 impl std::fmt::Debug for Tpm {
@@ -35,31 +40,75 @@ impl std::fmt::Debug for Tpm {
 }
 
 impl Tpm {
-    /// Opens the TPM and makes sure that it answers, within 10 seconds.
+    /// Opens the TPM and makes sure that it answers, within 10 seconds. What it is asked for that is something most callers
+    /// want to know anyway: its active banks.
     ///
     /// # Errors
     /// [`TpmError::NotThere`] and [`TpmError::Busy`] tell the two common cases apart.
     pub fn open(tcti: &Tcti) -> Result<Self, TpmError> {
-        tcti.probe()?;
-        let config: TctiNameConf =
-            tcti.to_string().parse().map_err(|error| TpmError::from_tss("TCTI", error))?;
+        tcti.check()?;
+        let config = tcti.config()?;
         let (sender, receiver) = channel();
+        let reached = Arc::new(AtomicBool::new(false));
+        let is_reached = Arc::clone(&reached);
         // The TSS can't be told to give up waiting, so the first command runs where it can be left behind.
         thread::spawn(move || {
-            let opened = Context::new(config).and_then(|mut context| {
-                context.get_random(1)?;
-                Ok(context)
+            let opened = Context::new(config).map_err(|error| ("TCTI", error)).and_then(|mut context| {
+                is_reached.store(true, Ordering::Relaxed);
+                let banks = quote::ask_banks(&mut context).map_err(|error| (quote::ASK_BANKS, error))?;
+                Ok((context, banks))
             });
             // Nobody listens any more once the time is over; the context then closes itself.
             let _ = sender.send(opened);
         });
         match receiver.recv_timeout(FIRST_ANSWER) {
-            Ok(Ok(context)) => Ok(Self { context: RefCell::new(context), tcti: tcti.clone() }),
-            Ok(Err(error)) => Err(TpmError::from_tss("TPM2_GetRandom", error)),
+            Ok(Ok((context, banks))) => Ok(Self {
+                context: RefCell::new(context),
+                tcti: tcti.clone(),
+                banks,
+                leftovers: Cell::new(false),
+            }),
+            Ok(Err((command, error))) => {
+                tcti.probe()?;
+                Err(TpmError::from_tss(command, error))
+            }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                // One that was reached is not looked for: who waits in the queue for a simulator would find it full.
+                if !reached.load(Ordering::Relaxed) {
+                    tcti.probe()?;
+                }
                 Err(TpmError::Busy { tcti: tcti.to_string() })
             }
         }
+    }
+
+    /// The same for a TPM that has no resource manager and that nobody else uses now. Transient objects and sessions that a
+    /// program left in it when it was killed are flushed as soon as their room may be needed: before the first object or
+    /// session is made here, or when a persistent key finds no room.
+    ///
+    /// # Errors
+    /// Those of [`Tpm::open`].
+    pub fn open_alone(tcti: &Tcti) -> Result<Self, TpmError> {
+        let tpm = Self::open(tcti)?;
+        tpm.leftovers.set(true);
+        Ok(tpm)
+    }
+
+    /// Flushes what others left, once, if that is allowed. Nothing of our own may be in the TPM's memory yet: it can't tell
+    /// whose they are. Returns whether it looked now.
+    pub(crate) fn make_room(&self) -> Result<bool, TpmError> {
+        let allowed = self.leftovers.replace(false);
+        if allowed {
+            self.flush_leftovers()?;
+        }
+        Ok(allowed)
+    }
+
+    /// The banks that are active, weakest first; banks that Hallmark does not know are left out. They change with a reset of
+    /// the TPM only (TPM2_PCR_Allocate, Part 3 §22.5).
+    #[must_use]
+    pub fn active_banks(&self) -> &[Bank] {
+        &self.banks
     }
 
     /// Where the TPM is.
@@ -100,15 +149,12 @@ impl Tpm {
     /// # Errors
     /// [`TpmError`] when the TPM can't be asked.
     pub fn persistent(&self, handle: u32) -> Result<Option<Key<'_>>, TpmError> {
-        let opened = self.context.borrow_mut().execute_without_session(|context| {
-            context.tr_from_tpm_public(TpmHandle::Persistent(PersistentTpmHandle::new(handle)?))
-        });
-        let object = match opened {
-            Ok(object) => object,
-            // The TPM says so itself: asking whether the handle is occupied would be one more command.
-            Err(error) if is_no_such_handle(&error) => return Ok(None),
-            Err(error) => return Err(TpmError::from_tss("TPM2_ReadPublic", error)),
+        let object = match self.open_persistent(handle) {
+            // A persistent key is used in a slot for transient ones.
+            Err(TpmError::Full { .. }) if self.make_room()? => self.open_persistent(handle)?,
+            other => other?,
         };
+        let Some(object) = object else { return Ok(None) };
         // From here on the handle closes itself, also when its public area can't be read.
         let mut key = Key {
             tpm: self,
@@ -120,24 +166,34 @@ impl Tpm {
         Ok(Some(key))
     }
 
+    fn open_persistent(&self, handle: u32) -> Result<Option<ObjectHandle>, TpmError> {
+        self.open_handle("TPM2_ReadPublic", handle)
+    }
+
+    /// The TSS's handle for what is at a handle of the TPM; `None` when that is free. The TPM says so itself: asking first
+    /// whether it is occupied would be one more command.
+    pub(crate) fn open_handle(
+        &self,
+        command: &'static str,
+        handle: u32,
+    ) -> Result<Option<ObjectHandle>, TpmError> {
+        tracing::debug!(command, "TPM");
+        let opened = self
+            .context
+            .borrow_mut()
+            .execute_without_session(|context| context.tr_from_tpm_public(TpmHandle::try_from(handle)?));
+        match opened {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if is_no_such_handle(&error) => Ok(None),
+            Err(error) => Err(TpmError::from_tss(command, error)),
+        }
+    }
+
     /// Flushes a transient object or loaded session by its number.
     pub(crate) fn flush_handle(&self, handle: u32) -> Result<(), TpmError> {
         self.run("TPM2_FlushContext", |context| {
             let object = context.tr_from_tpm_public(TpmHandle::try_from(handle)?)?;
             context.flush_context(object)
-        })
-    }
-
-    /// Whether a persistent object or NV index exists at `handle`.
-    pub(crate) fn is_occupied(&self, handle: u32) -> Result<bool, TpmError> {
-        use tss_esapi::constants::CapabilityType;
-        use tss_esapi::structures::CapabilityData;
-        let (data, _) = self.run("TPM2_GetCapability", |context| {
-            context.get_capability(CapabilityType::Handles, handle, 1)
-        })?;
-        Ok(match data {
-            CapabilityData::Handles(handles) => handles.iter().any(|found| u32::from(*found) == handle),
-            _ => false,
         })
     }
 
@@ -192,6 +248,7 @@ impl Tpm {
         symmetric: SymmetricDefinition,
     ) -> Result<Session<'_>, TpmError> {
         const COMMAND: &str = "TPM2_StartAuthSession";
+        self.make_room()?;
         let session = self
             .run(COMMAND, |context| context.start_auth_session(salt_key, None, None, kind, symmetric, hash))?
             .ok_or(TpmError::Command { command: COMMAND, cause: "the TPM gave no session".to_owned() })?;

@@ -107,6 +107,7 @@ impl Tpm {
         hierarchy: Hierarchy,
         public: tss_esapi::structures::Public,
     ) -> Result<Key<'_>, TpmError> {
+        self.make_room()?;
         let made =
             self.run_authorized("TPM2_CreatePrimary", (Some(AuthSession::Password), None), |context| {
                 context.create_primary(hierarchy, public, None, None, None, None)

@@ -92,7 +92,7 @@ impl Tpm {
     ///
     /// # Errors
     /// [`TpmError`] when the TPM refuses.
-    pub fn flush_leftovers(&self) -> Result<(), TpmError> {
+    pub(crate) fn flush_leftovers(&self) -> Result<(), TpmError> {
         for handle in self.loaded_handles()? {
             tracing::info!(handle = format_args!("0x{handle:08x}"), "flushing what another program left");
             self.flush_handle(handle)?;

@@ -2,7 +2,7 @@
 
 use tss_esapi::attributes::{NvIndexAttributes, NvIndexAttributesBuilder};
 use tss_esapi::constants::nv_index_type::NvIndexType;
-use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle, TpmHandle};
+use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle};
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::resource_handles::{NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::AuthSession;
@@ -30,7 +30,10 @@ impl Tpm {
     /// # Errors
     /// [`TpmError`] when the TPM can't be asked or refuses the read.
     pub fn nv_read(&self, index: u32) -> Result<Option<Vec<u8>>, TpmError> {
-        let Some(nv) = self.nv_open(index)? else { return Ok(None) };
+        self.nv_open(index)?.map(|nv| self.nv_content(&nv)).transpose()
+    }
+
+    pub(crate) fn nv_content(&self, nv: &NvIndex<'_>) -> Result<Vec<u8>, TpmError> {
         let size = nv.public.data_size();
         let mut content = Vec::with_capacity(size);
         while let Some(left) = size.checked_sub(content.len()).filter(|left| *left > 0) {
@@ -45,7 +48,7 @@ impl Tpm {
             }
             content.extend_from_slice(&read);
         }
-        Ok(Some(content))
+        Ok(content)
     }
 
     /// Writes an ordinary index of exactly `content`'s length that the owner may write, defining it first when needed.
@@ -110,18 +113,13 @@ impl Tpm {
     }
 
     pub(crate) fn nv_open(&self, index: u32) -> Result<Option<NvIndex<'_>>, TpmError> {
-        if !self.is_occupied(index)? {
-            return Ok(None);
-        }
-        let object = self.run("TPM2_NV_ReadPublic", |context| {
-            context.tr_from_tpm_public(TpmHandle::NvIndex(NvIndexTpmHandle::new(index)?))
-        })?;
+        let Some(object) = self.open_handle("TPM2_NV_ReadPublic", index)? else { return Ok(None) };
         let opened = OpenIndex { tpm: self, handle: NvIndexHandle::from(object) };
         let (public, _) = self.run("TPM2_NV_ReadPublic", |context| context.nv_read_public(opened.handle))?;
         Ok(Some(NvIndex { opened, public }))
     }
 
-    fn nv_require(&self, index: u32) -> Result<NvIndex<'_>, TpmError> {
+    pub(crate) fn nv_require(&self, index: u32) -> Result<NvIndex<'_>, TpmError> {
         self.nv_open(index)?.ok_or_else(|| TpmError::Missing {
             what: format!("NV index 0x{index:08x}"),
             fix: "run `hallmark provision`",

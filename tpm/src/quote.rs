@@ -1,12 +1,13 @@
 //! Quotes and PCRs.
 
 use ring::digest::{Context as Hash, SHA256, SHA384};
-use tss_esapi::constants::AlgorithmIdentifier;
+use tss_esapi::Context;
+use tss_esapi::constants::{AlgorithmIdentifier, CapabilityType};
 use tss_esapi::handles::PcrHandle;
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
-    AttestInfo, Data, Digest, DigestValues, PcrSelectionList, Signature, SignatureScheme,
+    AttestInfo, CapabilityData, Data, Digest, DigestValues, PcrSelectionList, Signature, SignatureScheme,
 };
 use tss_esapi::traits::Marshall;
 use tss_esapi::tss2_esys::{TPML_PCR_SELECTION, TPMS_PCR_SELECTION};
@@ -129,24 +130,6 @@ impl Tpm {
         Ok(values)
     }
 
-    /// The banks that are active, weakest first; banks that Hallmark does not know are left out.
-    ///
-    /// # Errors
-    /// [`TpmError`] when the TPM can't be asked.
-    pub fn active_banks(&self) -> Result<Vec<Bank>, TpmError> {
-        use tss_esapi::constants::CapabilityType;
-        use tss_esapi::structures::CapabilityData;
-        let (data, _) = self
-            .run("TPM2_GetCapability", |context| context.get_capability(CapabilityType::AssignedPcr, 0, 1))?;
-        let CapabilityData::AssignedPcr(list) = data else { return Ok(Vec::new()) };
-        let active = |bank: &Bank| {
-            list.get_selections()
-                .iter()
-                .any(|found| found.hashing_algorithm() == bank.algorithm() && !found.selected().is_empty())
-        };
-        Ok(Bank::ALL.into_iter().filter(active).collect())
-    }
-
     /// Extends one PCR in several banks at once.
     ///
     /// # Errors
@@ -163,6 +146,22 @@ impl Tpm {
             context.pcr_extend(handle, values)
         })
     }
+}
+
+/// How the command is called that [`ask_banks`] sends.
+pub(crate) const ASK_BANKS: &str = "TPM2_GetCapability";
+
+/// The banks that are active, weakest first; banks that Hallmark does not know are left out (TPM_CAP_PCRS, Part 2 §6.12).
+pub(crate) fn ask_banks(context: &mut Context) -> tss_esapi::Result<Vec<Bank>> {
+    let (data, _) = context
+        .execute_without_session(|context| context.get_capability(CapabilityType::AssignedPcr, 0, 1))?;
+    let CapabilityData::AssignedPcr(list) = data else { return Ok(Vec::new()) };
+    let active = |bank: &Bank| {
+        list.get_selections()
+            .iter()
+            .any(|found| found.hashing_algorithm() == bank.algorithm() && !found.selected().is_empty())
+    };
+    Ok(Bank::ALL.into_iter().filter(active).collect())
 }
 
 fn pcr_handle(index: u8) -> tss_esapi::Result<PcrHandle> {

@@ -11,7 +11,7 @@
 
 use crate::context::Tpm;
 use crate::error::TpmError;
-use crate::nv::NvKind;
+use crate::nv::{NvIndex, NvKind};
 
 const COUNTER: u32 = 0x0180_1A10;
 const RECORD: u32 = 0x0180_1A11;
@@ -36,8 +36,10 @@ impl Tpm {
     /// # Errors
     /// [`TpmError::Floor`] when the index is not what provisioning made.
     pub fn rollback_floor(&self) -> Result<Option<FloorState>, TpmError> {
-        let Some(base) = self.floor_base()? else { return Ok(None) };
-        let counter = self.counter_value()?;
+        let Some(index) = self.nv_open(COUNTER)? else { return Ok(None) };
+        let base = floor_base(&index)?;
+        let counter = self.counter_value(&index)?;
+        drop(index);
         let release = counter.checked_sub(base).ok_or_else(|| TpmError::Floor {
             handle: COUNTER,
             why: format!("the counter is at {counter}, below its base {base}"),
@@ -76,7 +78,9 @@ impl Tpm {
         // A first counter shows where this TPM's counters begin; the next one begins one above it (Part 3 §31.8).
         self.nv_define(COUNTER, NvKind::Counter, &policy_of(PROBE))?;
         self.nv_increment(COUNTER)?;
-        let base = self.counter_value()?.saturating_add(1);
+        let probe = self.nv_require(COUNTER)?;
+        let base = self.counter_value(&probe)?.saturating_add(1);
+        drop(probe);
         self.nv_remove(COUNTER)?;
         self.nv_define(COUNTER, NvKind::Counter, &policy_of(base))?;
         self.nv_increment(COUNTER)?;
@@ -118,27 +122,26 @@ impl Tpm {
         Ok(())
     }
 
-    fn floor_base(&self) -> Result<Option<u64>, TpmError> {
-        let Some(index) = self.nv_open(COUNTER)? else { return Ok(None) };
-        match base_of(&index.policy()) {
-            Some(PROBE) | None => Err(TpmError::Floor {
+    fn counter_value(&self, index: &NvIndex<'_>) -> Result<u64, TpmError> {
+        let value: [u8; 8] =
+            self.nv_content(index)?.try_into().map_err(|bytes: Vec<u8>| TpmError::Floor {
                 handle: COUNTER,
-                why: "provisioning was cut off (run it again), or the index is another's".to_owned(),
-            }),
-            Some(_) if !index.is_counter() || !index.is_written() => {
-                Err(TpmError::Floor { handle: COUNTER, why: "the counter was never started".to_owned() })
-            }
-            Some(base) => Ok(Some(base)),
-        }
-    }
-
-    fn counter_value(&self) -> Result<u64, TpmError> {
-        let bytes = self.nv_read(COUNTER)?.unwrap_or_default();
-        let value: [u8; 8] = bytes.try_into().map_err(|bytes: Vec<u8>| TpmError::Floor {
-            handle: COUNTER,
-            why: format!("the counter has {} bytes, expected 8", bytes.len()),
-        })?;
+                why: format!("the counter has {} bytes, expected 8", bytes.len()),
+            })?;
         Ok(u64::from_be_bytes(value))
+    }
+}
+
+fn floor_base(index: &NvIndex<'_>) -> Result<u64, TpmError> {
+    match base_of(&index.policy()) {
+        Some(PROBE) | None => Err(TpmError::Floor {
+            handle: COUNTER,
+            why: "provisioning was cut off (run it again), or the index is another's".to_owned(),
+        }),
+        Some(_) if !index.is_counter() || !index.is_written() => {
+            Err(TpmError::Floor { handle: COUNTER, why: "the counter was never started".to_owned() })
+        }
+        Some(base) => Ok(base),
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use tss_esapi::tcti_ldr::{DeviceConfig, NetworkTPMConfig, TabrmdConfig, TctiNameConf};
+
 use crate::error::TpmError;
 
 /// Where the TPM is, in the form that the TSS calls a TCTI configuration.
@@ -96,7 +98,44 @@ impl Tcti {
         matches!(self, Self::Device(_) | Self::Tabrmd(_))
     }
 
-    /// Looks whether anything is there, since the TSS only says "I/O error" whatever the cause.
+    /// The same for the TSS. Its own reader of whole TCTI strings compiles a regular expression for each kind that there is.
+    ///
+    /// # Errors
+    /// [`TpmError::Tcti`] when the TSS can't express it.
+    pub(crate) fn config(&self) -> Result<TctiNameConf, TpmError> {
+        match self {
+            Self::Device(path) => {
+                path.to_str().and_then(|path| DeviceConfig::from_str(path).ok()).map(TctiNameConf::Device)
+            }
+            Self::Socket { protocol, host, port } => {
+                let make = if *protocol == "mssim" { TctiNameConf::Mssim } else { TctiNameConf::Swtpm };
+                NetworkTPMConfig::from_str(&format!("host={host},port={port}")).ok().map(make)
+            }
+            Self::Tabrmd(options) => TabrmdConfig::from_str(options).ok().map(TctiNameConf::Tabrmd),
+        }
+        .ok_or_else(|| TpmError::Tcti { found: self.to_string(), why: "the TSS can't read it" })
+    }
+
+    /// Refuses what the TSS must not even open: it writes commands into whatever it is given, into a file as well, over what
+    /// was there.
+    ///
+    /// # Errors
+    /// [`TpmError::NotThere`] for a path that is there and no character device.
+    pub(crate) fn check(&self) -> Result<(), TpmError> {
+        use std::os::unix::fs::FileTypeExt;
+        match self {
+            Self::Device(path)
+                if std::fs::metadata(path).is_ok_and(|metadata| !metadata.file_type().is_char_device()) =>
+            {
+                Err(self
+                    .not_there("it is no character device".to_owned(), "name a TPM device, e.g. /dev/tpmrm0"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks why a TPM can't be opened, since the TSS only says "I/O error" whatever the cause. Asked afterwards: a TPM that
+    /// answers needs no second connection.
     ///
     /// # Errors
     /// [`TpmError::NotThere`] with the cause and the way out; [`TpmError::Busy`] when another program holds the device.
@@ -110,13 +149,6 @@ impl Tcti {
 
     fn probe_device(&self, path: &Path) -> Result<(), TpmError> {
         use std::io::ErrorKind;
-        use std::os::unix::fs::FileTypeExt;
-        // The TSS writes commands into whatever it is given: into a file as well, over what was there.
-        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.file_type().is_char_device()) {
-            return Err(
-                self.not_there("it is no character device".to_owned(), "name a TPM device, e.g. /dev/tpmrm0")
-            );
-        }
         match std::fs::OpenOptions::new().read(true).write(true).open(path) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {

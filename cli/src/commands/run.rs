@@ -226,7 +226,7 @@ fn standing(context: &Context, policy: &Path) -> Result<Standing, Failure> {
         what: "attestation key".to_owned(),
         fix: "run `hallmark provision`",
     })?;
-    let bank = tpm.active_banks()?.pop().unwrap_or(Bank::Sha256);
+    let bank = tpm.active_banks().last().copied().unwrap_or(Bank::Sha256);
     let quoted = tpm.quote(&key, random_nonce()?.as_bytes(), &[(bank, vec![0])])?;
     let clock = Attest::parse_quote(&quoted.message)?.clock;
     let key = PublicArea::parse(key.public())?.name();

@@ -167,7 +167,7 @@ fn boot(log_path: &Path, ima_path: Option<&Path>, context: &Context) -> Result<B
     let ima_bytes = ima_path.map(|path| files::read(path, MAX_IMA_LIST)).transpose()?;
     let ima = ImaList::new(ima_bytes.as_deref().unwrap_or_default());
     // Everything is looked at before anything is changed.
-    let banks = Tpm::open(&simulator.tcti()?)?.active_banks()?;
+    let banks = Tpm::open(&simulator.tcti()?)?.active_banks().to_vec();
     check_log(&log, &active(&banks))?;
     let named = |error| Failure::from(error).about(ima_path.unwrap_or(Path::new("IMA list")));
     ima.entries().try_for_each(|entry| entry.map(|_| ())).map_err(named)?;
@@ -240,7 +240,7 @@ fn extend_ima(tpm: &Tpm, banks: &[Bank], list: &ImaList<'_>) -> Result<usize, Fa
 fn extend(pcr: u8, text: &str, context: &Context) -> Result<(), Failure> {
     let tpm = Tpm::open(&context.simulator().tcti()?)?;
     let digests: Vec<_> =
-        active(&tpm.active_banks()?).into_iter().map(|algorithm| algorithm.digest(text.as_bytes())).collect();
+        active(tpm.active_banks()).into_iter().map(|algorithm| algorithm.digest(text.as_bytes())).collect();
     let digests: Vec<_> =
         digests.iter().map(|digest| (bank_of(digest.algorithm()), digest.as_bytes())).collect();
     Ok(tpm.extend_pcr(pcr, &digests)?)
