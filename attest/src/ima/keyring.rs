@@ -127,13 +127,14 @@ impl ImaKeyring {
     }
 }
 
-/// Verifies the signature of an entry by one of `keyrings`, and names the keyring.
+/// Verifies the signature of an entry by one of `keyrings`, and names the keyring. They are an iterator, so that a caller
+/// who chooses among many for each file allocates nothing.
 ///
 /// # Errors
 /// [`ImaSignatureError`]: threats i07, i14, i15.
 pub fn verify_signature<'k>(
     entry: &Entry<'_>,
-    keyrings: &[&'k ImaKeyring],
+    keyrings: impl Iterator<Item = &'k ImaKeyring> + Clone,
     allow_sha1: bool,
 ) -> Result<&'k str, ImaSignatureError> {
     let signature = ImaSignature::of(entry)?;
@@ -141,7 +142,7 @@ pub fn verify_signature<'k>(
     let key_id = || signature.key_id_hex();
     let mut refusal = None;
     // Four bytes don't name a key for good: each one that has the id is tried.
-    for (keyring, key) in keyrings.iter().flat_map(|ring| ring.keys.iter().map(move |key| (*ring, key))) {
+    for (keyring, key) in keyrings.clone().flat_map(|ring| ring.keys.iter().map(move |key| (ring, key))) {
         if !key.ids.contains(&signature.key_id) {
             continue;
         }
@@ -155,7 +156,7 @@ pub fn verify_signature<'k>(
     }
     Err(refusal.unwrap_or_else(|| ImaSignatureError::UnknownKey {
         key_id: key_id(),
-        keyrings: keyrings.iter().map(|ring| ring.name.as_str()).collect::<Vec<_>>().join(", "),
+        keyrings: keyrings.map(|ring| ring.name.as_str()).collect::<Vec<_>>().join(", "),
     }))
 }
 

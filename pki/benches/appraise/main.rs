@@ -4,12 +4,12 @@
 
 mod boot;
 mod device;
+mod list;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use attest::Digest;
-use attest::HashAlgorithm::Sha256 as BANK;
 use attest::appraisal::Verdict;
 use attest::appraise::{Appraiser, ImaRuleSet, policy_digest};
 use attest::challenge::{Challenge, Nonce};
@@ -22,6 +22,7 @@ use attest::reference::{PAYLOAD_TYPE, TrustedReference};
 use boot::Boot;
 use criterion::{Criterion, criterion_group};
 use device::{Device, Signed};
+use list::{ImaEntry, extend, ima_entries};
 use jiff::{SignedDuration, Timestamp};
 use pki::chain::DeviceRoots;
 use rcgen::KeyPair;
@@ -53,18 +54,12 @@ struct Bench {
     now: Timestamp,
 }
 
-struct ImaEntry {
-    data: Vec<u8>,
-    path: String,
-    file: String,
-}
-
 impl Bench {
     fn new() -> Self {
         let (device, boot, now) = (Device::new(), Boot::typical(), Timestamp::now());
         println!("event log: {} events, {} bytes", boot.extensions.len(), boot.log.len());
         let mut values = replayed(&boot);
-        let ima = ima_entries(&values);
+        let ima = ima_entries(FILES, &values);
         let booted = values;
         ima.iter().for_each(|entry| extend(&mut values, 10, &Sha256::digest(&entry.data).into()));
         let quotes = [booted, values].map(|values| device.quote(&nonce(), &values));
@@ -144,45 +139,10 @@ fn nonce() -> Nonce {
     Nonce::new(&[3; 32]).unwrap()
 }
 
-fn extend(values: &mut [[u8; 32]; 11], pcr: usize, digest: &[u8; 32]) {
-    let value = values.get_mut(pcr).unwrap();
-    let mut both = [0; 64];
-    both.split_at_mut(32).0.copy_from_slice(value);
-    both.split_at_mut(32).1.copy_from_slice(digest);
-    *value = Sha256::digest(both).into();
-}
-
 fn replayed(boot: &Boot) -> [[u8; 32]; 11] {
     let mut values = [[0; 32]; 11];
     boot.extensions.iter().for_each(|event| extend(&mut values, event.pcr, &event.digest));
     values
-}
-
-/// A list as the kernel writes it with the template ima-ng: the boot aggregate, then files of Debian's paths.
-fn ima_entries(values: &[[u8; 32]; 11]) -> Vec<ImaEntry> {
-    let aggregate = BANK.digest(&values.split_at(10).0.concat());
-    let files = (1..FILES).map(|number| {
-        let path = format!("/usr/lib/x86_64-linux-gnu/l{number:09}.so");
-        (BANK.digest(path.as_bytes()), path)
-    });
-    let all = std::iter::once((aggregate, "boot_aggregate".to_owned())).chain(files);
-    all.map(|(digest, path)| {
-        let field = [b"sha256:\0".as_slice(), digest.as_bytes()].concat();
-        let data = [sized(&field), sized(&[path.as_bytes(), b"\0"].concat())].concat();
-        ImaEntry { data, path, file: digest.to_string() }
-    })
-    .collect()
-}
-
-impl ImaEntry {
-    fn bytes(&self) -> Vec<u8> {
-        let digest = sha1::Sha1::digest(&self.data);
-        [&10_u32.to_le_bytes(), &digest[..], &sized(b"ima-ng"), &sized(&self.data)].concat()
-    }
-}
-
-fn sized(bytes: &[u8]) -> Vec<u8> {
-    [&u32::try_from(bytes.len()).unwrap().to_le_bytes(), bytes].concat()
 }
 
 fn policy_text() -> String {

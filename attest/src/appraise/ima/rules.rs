@@ -126,9 +126,8 @@ impl ImaRuleSet {
             if pattern.signed_by.is_empty() {
                 continue;
             }
-            let keyrings: Vec<&ImaKeyring> =
-                pattern.signed_by.iter().filter_map(|place| self.keyrings.get(*place)).collect();
-            match verify_signature(entry, &keyrings, self.allow_sha1) {
+            let keyrings = pattern.signed_by.iter().filter_map(|place| self.keyrings.get(*place));
+            match verify_signature(entry, keyrings, self.allow_sha1) {
                 Ok(_) => return RuleVerdict::Signed,
                 Err(error) => verdict = RuleVerdict::BadSignature(error),
             }

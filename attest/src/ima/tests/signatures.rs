@@ -37,7 +37,7 @@ fn signed(template: &str, prefix: &str, digest: &Digest, attribute: &[u8]) -> Ve
 fn verify(list: &[u8], keyring: &ImaKeyring) -> Result<String, ImaSignatureError> {
     let list = ImaList::new(list);
     let entry = list.entries().next().unwrap().unwrap();
-    verify_signature(&entry, &[keyring], false).map(str::to_owned)
+    verify_signature(&entry, std::iter::once(keyring), false).map(str::to_owned)
 }
 
 fn recorded_signed(vector: &str) -> (Vec<u8>, ImaKeyring) {
@@ -57,7 +57,7 @@ fn i07_recorded_signatures_hold_and_no_changed_one_does() {
             list.entries().map(Result::unwrap).filter(|entry| entry.signature().is_some()).collect();
         assert_eq!(signed.len(), 2, "{vector}");
         for entry in &signed {
-            assert_eq!(verify_signature(entry, &[&keyring], false), Ok("recorded"), "{vector}");
+            assert_eq!(verify_signature(entry, std::iter::once(&keyring), false), Ok("recorded"), "{vector}");
         }
         let fields: Vec<&[u8]> = signed[0].fields().map(|(_, field)| field).collect();
         for byte in [9, 100, 264] {
@@ -133,7 +133,7 @@ fn i14_a_signature_over_sha1_counts_by_name_only() {
     let bytes = signed("ima-sig", "sha1", &digest, &attribute(3, 2, 2, IDENTIFIER, &digest));
     assert_eq!(verify(&bytes, &keyring()), Err(ImaSignatureError::Weak));
     let entry = ImaList::new(&bytes).entries().next().unwrap().unwrap();
-    assert_eq!(verify_signature(&entry, &[&keyring()], true), Ok("vendor"));
+    assert_eq!(verify_signature(&entry, std::iter::once(&keyring()), true), Ok("vendor"));
 }
 
 #[test]
