@@ -103,12 +103,12 @@ pub struct KeyDatabaseClaim {
     /// SHA-256 digests of images, in order, in hex.
     #[serde(serialize_with = "bare_hex")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
-    pub image_sha256: Vec<Digest>,
+    pub image_sha256: Vec<[u8; 32]>,
 }
 
 /// Digests whose algorithm the field's name says.
-fn bare_hex<S: serde::Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(digests.iter().map(Digest::to_hex))
+fn bare_hex<S: serde::Serializer>(digests: &[[u8; 32]], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(digests.iter().map(hex::encode))
 }
 
 /// A certificate.

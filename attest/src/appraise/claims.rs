@@ -5,10 +5,9 @@ use crate::appraisal::{
     FileSystemClaim, FirmwareClaims, ImageClaims, KernelClaims, KeyDatabaseClaim, MisplacedClaim,
     SbatLevelClaim, SecureBootClaims, SecureBootState, ShimClaims, SystemClaims, UkiSectionClaim,
 };
-use crate::digest::HashAlgorithm;
 use crate::eventlog::{
     CommandLine, ExitBootServices, Facts, LoadedImage, MeasuredAuthority, MeasuredFileSystem, SbatLevel,
-    SecureBoot, SignatureLists, X509Certificate,
+    SecureBoot, SignatureKind, SignatureLists, X509Certificate,
 };
 
 // Limits of the document: together they keep it below 64 KiB of JSON, whatever the log holds.
@@ -130,10 +129,8 @@ fn secure_boot(facts: &Facts<'_>, cut: &mut Cut) -> SecureBootClaims {
 
 fn key_database(name: &str, hashes: usize, lists: SignatureLists<'_>, cut: &mut Cut) -> KeyDatabaseClaim {
     let certificates = lists.signatures().filter_map(|signature| signature.certificate());
-    let images = lists
-        .signatures()
-        .filter_map(|signature| signature.image_hash())
-        .filter(|hash| hash.algorithm() == HashAlgorithm::Sha256);
+    let images = lists.signatures().filter(|signature| signature.kind() == SignatureKind::Sha256);
+    let images = images.filter_map(|signature| signature.data().content().try_into().ok());
     KeyDatabaseClaim {
         entries: lists.count(),
         certificates: cut

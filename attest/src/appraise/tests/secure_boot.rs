@@ -147,7 +147,9 @@ fn e20_a_dbx_below_the_policys_minimum_is_refused() {
         assert_eq!(reasons(&rule, &log), expected, "{rule}");
     }
     let claim = claims(&boot(&log), BANK).secure_boot.dbx.unwrap();
-    assert_eq!((claim.entries, claim.image_sha256.len()), (2, 2));
+    let hashes = ["07".repeat(32), "08".repeat(32)];
+    let document = serde_json::json!({ "entries": 2, "certificates": [], "image_sha256": hashes });
+    assert_eq!(serde_json::to_value(claim).unwrap(), document);
 
     // A newer dbx that somebody measured after the separator, or beside the true one, or that no digest covers.
     let newer = signature_list(SignatureKind::Sha256, &[&[7; 32], &[8; 32], &[9; 32]]);
