@@ -277,6 +277,10 @@ fn rsa(r: &mut Reader<'_>) -> Result<Parameters, PublicAreaError> {
         exponent => exponent,
     };
     let modulus = r.tpm2b("unique (modulus)")?;
+    // A template has none, a key does.
+    if modulus.iter().all(|byte| *byte == 0) {
+        return Err(PublicKeyError::Malformed { what: "RSA modulus" }.into());
+    }
     Ok((symmetric, scheme, PublicKey::rsa(modulus, exponent)))
 }
 

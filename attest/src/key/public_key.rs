@@ -264,6 +264,20 @@ mod tests {
         assert!(PublicKey::ecc(EccCurve::P256, &[9; 33], &[1; 32]).is_err());
     }
 
+    /// Found by fuzzing: such a key was read, and its SubjectPublicKeyInfo was one that nobody reads.
+    #[test]
+    fn p17_a_public_area_without_a_modulus_is_no_key() {
+        let area = |modulus: &[u8]| {
+            let head = [0, 1, 0, 11, 1, 0, 0x20, 0, 0, 0, 0, 0x10, 0, 0x10, 8, 0, 0, 0, 0, 0, 0];
+            let length = u8::try_from(modulus.len()).unwrap();
+            crate::key::PublicArea::parse(&[&head[..], &[length], modulus].concat())
+        };
+        assert!(area(&[7; 255]).is_ok());
+        for modulus in [&[][..], &[0], &[0; 255]] {
+            assert!(area(modulus).unwrap_err().to_string().contains("modulus"));
+        }
+    }
+
     #[test]
     fn other_pem_is_named() {
         let error = PublicKey::from_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");

@@ -23,9 +23,9 @@ mod signatures;
 
 pub use certificates::certificate;
 pub use files::{file_set, image};
-pub use logs::{cel, eventlog, ima};
+pub use logs::{cel, eventlog, final_events, ima};
 pub use packages::{manifest, package};
-pub use policies::{policy, reference};
+pub use policies::{corim, policy, reference};
 pub use quotes::{evidence, quote};
 pub use results::result;
 pub use signatures::signature;
@@ -44,6 +44,7 @@ pub struct Entry {
 pub const ENTRIES: &[Entry] = &[
     Entry { name: "cel", run: cel, recorded: &[] },
     Entry { name: "certificate", run: certificate, recorded: &[] },
+    Entry { name: "corim", run: corim, recorded: &[] },
     Entry {
         name: "eventlog",
         run: eventlog,
@@ -51,6 +52,7 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry { name: "evidence", run: evidence, recorded: &[] },
     Entry { name: "file_set", run: file_set, recorded: &[] },
+    Entry { name: "final_events", run: final_events, recorded: &[] },
     Entry { name: "ima", run: ima, recorded: &["q35-sha256/ima.bin", "q35-ima-ng/ima.ascii"] },
     Entry { name: "image", run: image, recorded: &[] },
     Entry { name: "manifest", run: manifest, recorded: &[] },

@@ -1,5 +1,5 @@
 use attest::cel::{Log, RecordBinding, describe};
-use attest::eventlog::{EventLog, EventView, summary_line};
+use attest::eventlog::{BootLogs, EventLog, EventView, FinalEvents, diff, explain, summary_line};
 use attest::ima::{Bank, Extend, ImaList, ascii_to_binary, replay};
 use attest::{HashAlgorithm, PcrIndex};
 
@@ -67,4 +67,22 @@ pub fn cel(data: &[u8]) {
         assert!(!describe(record).chars().any(char::is_control));
         let _ = (record.systemd_event(), record.event());
     }
+}
+
+/// A log with nothing but its header (PFP 1.06 §10.4.5.1), of SHA-1 and SHA-256.
+const HEADER_ONLY: &[u8] = b"\0\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x25\0\0\0\
+Spec ID Event03\0\0\0\0\0\0\x02\0\x02\x02\0\0\0\x04\0\x14\0\x0b\0\x20\0\0";
+
+/// Final events: any bytes give a table or an error; what is read replays, and is explained and compared.
+pub fn final_events(data: &[u8]) {
+    let log = EventLog::parse(HEADER_ONLY).expect("a log");
+    let Ok(table) = FinalEvents::parse(&log, data) else { return };
+    let before = BootLogs::from(log);
+    let after = BootLogs::from(log).with_final_events(table);
+    assert_eq!(after.events().count(), before.events().count() + table.events().count());
+    for pcr in PcrIndex::all() {
+        let explanation = explain(&after, HashAlgorithm::Sha256, pcr, None);
+        assert!(explanation.steps.len() <= table.events().count());
+    }
+    let _ = diff(&before, &after, HashAlgorithm::Sha256);
 }

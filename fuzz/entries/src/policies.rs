@@ -1,15 +1,20 @@
 use attest::appraise::FurtherRules as _;
 use attest::dsse;
-use attest::policy::Policy;
-use attest::reference::ReferenceValues;
+use attest::policy::{Cases, Policy};
+use attest::reference::{Corim, CorimExpected, ReferenceSet, ReferenceValues, Withdrawal};
 use attest::rego::{CompiledRules, RegoFile};
 
-/// Policies and their Rego rules: any text gives a policy or an error, and no policy judges nothing.
+/// Policies, their cases and their Rego rules: any text gives a policy or an error, and no policy judges nothing.
 pub fn policy(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data)
         && let Ok(policy) = Policy::parse(text)
     {
         assert!(!policy.quote.pcrs.is_empty() && !policy.boot.references.is_empty());
+    }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(cases) = Cases::parse(text)
+    {
+        assert!(!cases.cases.is_empty());
     }
     rego(data);
 }
@@ -25,11 +30,24 @@ fn rego(data: &[u8]) {
     }
 }
 
-/// Reference values and signed documents: any bytes give a value or an error, and nobody's signature is trusted.
+/// Reference values, sets of them, withdrawals and signed documents: any bytes give a value or an error, and nobody's signature is trusted.
 pub fn reference(data: &[u8]) {
     if let Ok(values) = ReferenceValues::parse(data) {
         let json = values.to_json().expect("what was read can be written");
         assert_eq!(ReferenceValues::parse(&json).as_ref(), Ok(&values));
     }
+    if let Ok(set) = ReferenceSet::parse(data) {
+        let json = set.to_json().expect("what was read can be written");
+        assert_eq!(ReferenceSet::parse(&json).as_ref(), Ok(&set));
+    }
+    if let Ok(withdrawal) = Withdrawal::parse(data) {
+        let json = withdrawal.to_json().expect("what was read can be written");
+        assert_eq!(Withdrawal::parse(&json).as_ref(), Ok(&withdrawal));
+    }
     assert!(dsse::verify(data, "type", &[]).is_err(), "nobody is trusted");
+}
+
+/// A vendor's CoRIM, unsigned: any bytes give values or an error.
+pub fn corim(data: &[u8]) {
+    let _ = Corim::parse(data, &CorimExpected::default());
 }

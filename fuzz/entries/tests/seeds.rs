@@ -112,4 +112,4 @@ macro_rules! entries {
     };
 }
 
-entries! { cel certificate eventlog evidence file_set ima image manifest package policy quote reference result signature }
+entries! { cel certificate corim eventlog evidence file_set final_events ima image manifest package policy quote reference result signature }

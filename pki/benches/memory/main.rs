@@ -50,7 +50,11 @@ fn main() {
     let memory = measure(|| {
         compiled = Some(ImaRuleSet::compile(policy.ima.as_ref().unwrap(), Vec::new()).unwrap());
     });
-    println!("{RULES} rules, compiled once: {} KiB kept, {} KiB at most", kib(kept(&memory)), kib(memory.bytes_max));
+    println!(
+        "{RULES} rules, compiled once: {} KiB kept, {} KiB at most",
+        kib(kept(&memory)),
+        kib(memory.bytes_max)
+    );
     let compiled = compiled.unwrap();
 
     // Two lists that differ in their length only tell what one entry costs.
