@@ -115,7 +115,12 @@ impl PolicyFiles {
         let mut keyrings = Vec::new();
         let mut revoked_keys = Vec::new();
         if let Some(ima) = &policy.ima {
-            keyrings.extend(ima.keyrings.iter().map(|(name, files)| (name.as_str(), read(files))));
+            keyrings.extend(
+                ima.keyrings
+                    .iter()
+                    .chain(&ima.evm_keyrings)
+                    .map(|(name, files)| (name.as_str(), read(files))),
+            );
             revoked_keys = read(&ima.revoked_keys);
         }
         let rego = policy.rego.as_ref().map(|rego| read(&rego.files));

@@ -283,9 +283,14 @@ impl Tally {
         };
         match verdict {
             RuleVerdict::Excluded => self.excluded = self.excluded.saturating_add(1),
-            RuleVerdict::Allowed | RuleVerdict::Signed => {
-                self.signed = self.signed.saturating_add(usize::from(verdict == RuleVerdict::Signed));
-                self.tell_weak(rules, entry, outcome);
+            RuleVerdict::Allowed => self.tell_weak(rules, entry, outcome),
+            RuleVerdict::Signed(hash) => {
+                self.signed = self.signed.saturating_add(1);
+                if STRONG.contains(&hash.name()) {
+                    self.tell_weak(rules, entry, outcome);
+                } else {
+                    self.count_weak(rules, entry, outcome);
+                }
             }
             refused => {
                 self.unknown = self.unknown.saturating_add(1);
@@ -301,6 +306,10 @@ impl Tally {
         if STRONG.contains(&entry.file_digest().algorithm_name()) {
             return;
         }
+        self.count_weak(rules, entry, outcome);
+    }
+
+    fn count_weak(&mut self, rules: &ImaRules, entry: &Entry<'_>, outcome: &mut Outcome) {
         self.weak = self.weak.saturating_add(1);
         if self.weak <= NAMED_FILES {
             report(rules.weak_digests, weak_file(entry), outcome);

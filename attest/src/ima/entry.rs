@@ -102,6 +102,23 @@ impl<'a> Entry<'a> {
         FieldValues::new(self.template.fields(), self.data)
     }
 
+    /// Whether its fields are those of one of the kernel's own templates, in that order, whatever the form of the digest.
+    pub(super) fn has_fields_of(&self, template: &[Field]) -> bool {
+        let same =
+            |(found, wanted): (Field, &Field)| found == *wanted || found.is_digest() && wanted.is_digest();
+        let mut wanted = template.iter();
+        self.template.fields().all(|found| wanted.next().is_some_and(|wanted| same((found, wanted))))
+            && wanted.next().is_none()
+    }
+
+    /// The byte order of its lengths and numbers; `None` in the template `ima`, which has neither in its data.
+    pub(super) const fn byte_order(&self) -> Option<ByteOrder> {
+        match self.data {
+            TemplateData::Legacy { .. } => None,
+            TemplateData::Sized { order, .. } => Some(order),
+        }
+    }
+
     /// Whether the kernel reported that it could not measure: the file was written while it was read (threat i05).
     ///
     /// Nothing in such an entry is authenticated, not even its path (threat i13).

@@ -1,5 +1,6 @@
 //! Keys that files are signed with, and which of them a signature is by.
 
+use cms::cert::IssuerAndSerialNumber;
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::{BigUint, RsaPublicKey};
 use thiserror::Error;
@@ -7,8 +8,6 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
-use super::entry::Entry;
-use super::signature::{ImaSignature, ImaSignatureError};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::key::{EccCurve, PublicKey, PublicKeyError};
 
@@ -45,11 +44,13 @@ pub enum KeyringError {
 
 /// A key that files are signed with.
 #[derive(Debug, Clone)]
-struct Key {
+pub(super) struct Key {
     public: PublicKey,
-    /// Last bytes of the certificate's subject key identifier, and of SHA-1 of the public key's bits. The kernel takes
-    /// the first where it has a certificate with one, evmctl the second where it has only a key.
-    ids: Vec<[u8; 4]>,
+    /// The certificate's subject key identifier, and SHA-1 of the public key's bits. The kernel takes the first where it
+    /// has a certificate with one, evmctl the second where it has only a key. IMA signatures have the last four bytes.
+    identifiers: Vec<Vec<u8>>,
+    /// The certificate's issuer and serial number, as the DER of CMS's `IssuerAndSerialNumber`.
+    certified_as: Option<Vec<u8>>,
     verifier: KeyVerifier,
     revoked: bool,
 }
@@ -97,7 +98,11 @@ impl ImaKeyring {
 
     /// Key ids in hex, one for each key.
     pub fn key_ids(&self) -> impl Iterator<Item = String> + '_ {
-        self.keys.iter().filter_map(|key| key.ids.first()).map(hex::encode)
+        self.keys.iter().filter_map(|key| key.ids().next()).map(hex::encode)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
     }
 
     /// Adds the keys of another file to the keyring.
@@ -127,41 +132,54 @@ impl ImaKeyring {
     }
 }
 
-/// Verifies the signature of an entry by one of `keyrings`, and names the keyring. They are an iterator, so that a caller
-/// who chooses among many for each file allocates nothing.
-///
-/// # Errors
-/// [`ImaSignatureError`]: threats i07, i14, i15.
-pub fn verify_signature<'k>(
-    entry: &Entry<'_>,
-    keyrings: impl Iterator<Item = &'k ImaKeyring> + Clone,
-    allow_sha1: bool,
-) -> Result<&'k str, ImaSignatureError> {
-    let signature = ImaSignature::of(entry)?;
-    let digest = signature.signed_digest(&entry.file_digest(), allow_sha1)?;
-    let key_id = || signature.key_id_hex();
-    let mut refusal = None;
-    // Four bytes don't name a key for good: each one that has the id is tried.
-    for (keyring, key) in keyrings.clone().flat_map(|ring| ring.keys.iter().map(move |key| (ring, key))) {
-        if !key.ids.contains(&signature.key_id) {
-            continue;
-        }
-        if key.revoked {
-            refusal = Some(ImaSignatureError::Revoked { key_id: key_id() });
-        } else if key.verifies(&digest, signature.signature) {
-            return Ok(&keyring.name);
-        } else if refusal.is_none() {
-            refusal = Some(ImaSignatureError::Mismatch { key_id: key_id() });
-        }
+/// Keys of portable EVM signatures under a name. A type of its own, so that none of them is ever asked about contents, and
+/// no key for contents about EVM (threat i15).
+#[derive(Debug, Clone)]
+pub struct EvmKeyring(ImaKeyring);
+
+impl EvmKeyring {
+    /// Takes the keys of a file for EVM.
+    #[must_use]
+    pub const fn new(keys: ImaKeyring) -> Self {
+        Self(keys)
     }
-    Err(refusal.unwrap_or_else(|| ImaSignatureError::UnknownKey {
-        key_id: key_id(),
-        keyrings: keyrings.map(|ring| ring.name.as_str()).collect::<Vec<_>>().join(", "),
-    }))
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Whether a certificate or a SubjectPublicKeyInfo in DER is for a key of this keyring that is not revoked.
+    #[must_use]
+    pub fn has_der(&self, der: &[u8]) -> bool {
+        self.0.has_der(der)
+    }
+
+    pub(super) const fn keys(&self) -> &ImaKeyring {
+        &self.0
+    }
 }
 
 fn spki_of(certificate: &Certificate) -> Result<PublicKey, PublicKeyError> {
     PublicKey::from_spki_der(&certificate.tbs_certificate.subject_public_key_info.to_der()?)
+}
+
+/// How a certificate is named in signatures.
+#[derive(Debug, Default)]
+struct CertificateNames {
+    identifier: Option<Vec<u8>>,
+    issuer_and_serial: Option<Vec<u8>>,
+}
+
+impl CertificateNames {
+    fn of(certificate: &Certificate) -> Result<Self, x509_cert::der::Error> {
+        let body = &certificate.tbs_certificate;
+        let identifier = body.get::<SubjectKeyIdentifier>()?.map(|(_, found)| found.0.as_bytes().to_vec());
+        let (issuer, serial_number) = (body.issuer.clone(), body.serial_number.clone());
+        let issuer_and_serial = Some(IssuerAndSerialNumber { issuer, serial_number }.to_der()?);
+        Ok(Self { identifier, issuer_and_serial })
+    }
 }
 
 impl Key {
@@ -175,27 +193,25 @@ impl Key {
         let block = end.unwrap_or(pem);
         let (label, der) = x509_cert::der::pem::decode_vec(block.as_bytes()).map_err(not_pem)?;
         match label {
-            "PUBLIC KEY" => Self::new(PublicKey::from_spki_der(&der).map_err(wrong)?, None, number),
+            "PUBLIC KEY" => {
+                Self::new(PublicKey::from_spki_der(&der).map_err(wrong)?, CertificateNames::default(), number)
+            }
             "CERTIFICATE" => {
                 let certificate = Certificate::from_der(&der).map_err(|error| wrong(error.into()))?;
-                let identifier = certificate
-                    .tbs_certificate
-                    .get::<SubjectKeyIdentifier>()
-                    .map_err(|error| wrong(error.into()))?
-                    .and_then(|(_, identifier)| identifier.0.as_bytes().last_chunk().copied());
-                Self::new(spki_of(&certificate).map_err(wrong)?, identifier, number)
+                let names = CertificateNames::of(&certificate).map_err(|error| wrong(error.into()))?;
+                Self::new(spki_of(&certificate).map_err(wrong)?, names, number)
             }
             label => Err(wrong(PublicKeyError::Pem(format!("found -----BEGIN {label}-----")))),
         }
     }
 
-    fn new(public: PublicKey, identifier: Option<[u8; 4]>, number: usize) -> Result<Self, KeyringError> {
+    fn new(public: PublicKey, names: CertificateNames, number: usize) -> Result<Self, KeyringError> {
         let wrong = |error| KeyringError::Key { number, error };
         crate::key::check_strength(&public)
             .map_err(|why| KeyringError::Weak { number, why: why.to_string() })?;
         let bits = public.subject_public_key().map_err(wrong)?;
         let hash = HashAlgorithm::Sha1.digest(&bits);
-        let ids = identifier.into_iter().chain(hash.as_bytes().last_chunk().copied()).collect();
+        let identifiers = names.identifier.into_iter().chain([hash.as_bytes().to_vec()]).collect();
         let malformed = || wrong(PublicKeyError::Malformed { what: "public key" });
         let verifier = match &public {
             PublicKey::Rsa { modulus, exponent } => {
@@ -211,11 +227,34 @@ impl Key {
                 KeyVerifier::P384(Box::new(key.map_err(|_| malformed())?))
             }
         };
-        Ok(Self { public, ids, verifier, revoked: false })
+        let certified_as = names.issuer_and_serial;
+        Ok(Self { public, identifiers, certified_as, verifier, revoked: false })
+    }
+
+    /// What IMA signatures call it: the last four bytes of an identifier.
+    fn ids(&self) -> impl Iterator<Item = &[u8; 4]> {
+        self.identifiers.iter().filter_map(|identifier| identifier.last_chunk())
+    }
+
+    pub(super) fn has_id(&self, id: [u8; 4]) -> bool {
+        self.ids().any(|known| *known == id)
+    }
+
+    pub(super) fn has_identifier(&self, identifier: &[u8]) -> bool {
+        self.identifiers.iter().any(|known| known == identifier)
+    }
+
+    /// Whether it was read out of the certificate with that `IssuerAndSerialNumber`, in DER.
+    pub(super) fn is_certified_as(&self, issuer_and_serial: &[u8]) -> bool {
+        self.certified_as.as_deref() == Some(issuer_and_serial)
+    }
+
+    pub(super) const fn is_revoked(&self) -> bool {
+        self.revoked
     }
 
     /// IMA signs digests that are ready, which ring does not verify (docs/decisions/0010).
-    fn verifies(&self, digest: &Digest, signature: &[u8]) -> bool {
+    pub(super) fn verifies(&self, digest: &Digest, signature: &[u8]) -> bool {
         use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
         match &self.verifier {
             KeyVerifier::Rsa(key) => {

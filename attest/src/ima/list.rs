@@ -37,6 +37,15 @@ impl ByteOrder {
         }
     }
 
+    /// A number of at most four bytes.
+    pub(super) fn number(self, bytes: &[u8]) -> Option<u32> {
+        let number = |number: u32, byte: &u8| number.checked_mul(256)?.checked_add(u32::from(*byte));
+        match self {
+            Self::Little => bytes.iter().rev().try_fold(0, number),
+            Self::Big => bytes.iter().try_fold(0, number),
+        }
+    }
+
     /// A length and as many bytes.
     pub(super) fn sized<'a>(
         self,

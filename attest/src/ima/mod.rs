@@ -25,6 +25,7 @@
 //! # show(&[]).unwrap();
 //! ```
 
+mod appended;
 mod ascii;
 mod boot_aggregate;
 mod cut;
@@ -34,6 +35,7 @@ mod file_digest;
 mod keyring;
 mod list;
 mod measured;
+mod portable;
 mod replay;
 mod resume;
 mod sightings;
@@ -42,14 +44,17 @@ mod stream;
 mod template;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod xattr;
 
+pub use appended::{AppendedError, AppendedSignature};
 pub use ascii::ascii_to_binary;
 pub use cut::{CutError, ListPosition};
 pub use entry::Entry;
 pub use error::{EntryError, ImaError};
 pub(crate) use file_digest::digest_len;
 pub use file_digest::{DigestKind, FileDigest};
-pub use keyring::{ImaKeyring, KeyringError, verify_signature};
+pub use keyring::{EvmKeyring, ImaKeyring, KeyringError};
 pub use list::{ByteOrder, Entries, ImaList};
 pub use measured::{ImaOptions, MeasuredFiles};
 pub(crate) use measured::{measure, measure_rest, measure_seen};
@@ -59,3 +64,4 @@ pub use sightings::{Lapse, MAX_MARKS, Mark, Sight, Sightings};
 pub use signature::{ImaSignature, ImaSignatureError, SignatureKind};
 pub use stream::{EntryStream, MAX_ENTRY, Replayed, Replayer};
 pub use template::Field;
+pub use verify::{SignatureForm, Signer, SignerKeyrings, verify_signature};

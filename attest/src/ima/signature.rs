@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
+use super::appended::AppendedError;
 use super::entry::Entry;
 use super::file_digest::{DigestKind, FileDigest};
-use super::template::Field;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::wire::{Reader, WireError};
 
@@ -43,11 +43,20 @@ pub enum ImaSignatureError {
         found: u8,
     },
     /// A signature of a kind that is not verified here: it counts for nothing.
-    #[error("its {what} is not verified, which this build can't do")]
+    #[error("its {what} is not verified: the entry has not all that it is over")]
     NotVerified {
         /// The kind.
         what: &'static str,
     },
+    /// Extended attributes that are not those of a file with a portable signature.
+    #[error("its extended attributes {what}")]
+    Attributes {
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// An appended signature that is none.
+    #[error("its appended signature {0}")]
+    Appended(#[from] AppendedError),
     /// The signature is about another digest than the list has.
     #[error("its signature is over a {signed} digest, the list has {listed}")]
     OtherDigest {
@@ -60,23 +69,23 @@ pub enum ImaSignatureError {
     #[error("its signature is over a SHA-1 digest")]
     Weak,
     /// No key of the keyrings has its key id.
-    #[error("its signature is by key {key_id}, which is in none of the keyrings {keyrings}")]
+    #[error("its signature is by key {key_id}, which is in none of the named {keyrings}")]
     UnknownKey {
-        /// The key id, in hex.
+        /// The key id, in hex; of an appended signature, how it names its signer.
         key_id: String,
-        /// The keyrings' names.
+        /// Where the policy has the keyrings that count, and their names.
         keyrings: String,
     },
     /// The key was revoked.
     #[error("its signature is by key {key_id}, which is revoked")]
     Revoked {
-        /// The key id, in hex.
+        /// The key id, in hex; of an appended signature, how it names its signer.
         key_id: String,
     },
     /// The signature does not hold.
     #[error("its signature by key {key_id} does not hold")]
     Mismatch {
-        /// The key id, in hex.
+        /// The key id, in hex; of an appended signature, how it names its signer.
         key_id: String,
     },
 }
@@ -86,7 +95,7 @@ impl ImaSignatureError {
     #[must_use]
     pub const fn threat(&self) -> &'static str {
         match self {
-            Self::Wire(_) | Self::Unknown { .. } | Self::Revoked { .. } => "i15",
+            Self::Wire(_) | Self::Unknown { .. } | Self::Appended(_) | Self::Revoked { .. } => "i15",
             Self::Weak => "i14",
             _ => "i07",
         }
@@ -146,19 +155,9 @@ impl<'a> ImaSignature<'a> {
     /// The signature of an entry, out of its field `sig`.
     ///
     /// # Errors
-    /// [`ImaSignatureError::Missing`] without one, `NotVerified` when there is only an appended or a portable one.
+    /// [`ImaSignatureError::Missing`] without one.
     pub fn of(entry: &Entry<'a>) -> Result<Self, ImaSignatureError> {
-        if let Some(bytes) = entry.signature() {
-            return Self::parse(bytes);
-        }
-        let other = |field| entry.field(field).is_some();
-        if other(Field::Modsig) {
-            return Err(ImaSignatureError::NotVerified { what: "appended signature (modsig)" });
-        }
-        if other(Field::EvmSignature) {
-            return Err(ImaSignatureError::NotVerified { what: "portable EVM signature (evmsig)" });
-        }
-        Err(ImaSignatureError::Missing)
+        Self::parse(entry.signature().ok_or(ImaSignatureError::Missing)?)
     }
 
     /// The key id in hex, as `/proc/keys` and evmctl print it.
@@ -174,7 +173,8 @@ impl<'a> ImaSignature<'a> {
         allow_sha1: bool,
     ) -> Result<Digest, ImaSignatureError> {
         if self.kind == SignatureKind::EvmPortable {
-            return Err(ImaSignatureError::NotVerified { what: "portable EVM signature" });
+            let what = "portable EVM signature in the field sig (measure with the template evm-sig)";
+            return Err(ImaSignatureError::NotVerified { what });
         }
         let verity = self.kind == SignatureKind::Verity;
         let same_kind = verity == (listed.kind() == DigestKind::Verity);

@@ -117,9 +117,9 @@ const SIG: [Field; 3] = [Field::DigestNg, Field::NameNg, Field::Signature];
 const NG_V2: [Field; 2] = [Field::DigestNgV2, Field::NameNg];
 const SIG_V2: [Field; 3] = [Field::DigestNgV2, Field::NameNg, Field::Signature];
 const BUF: [Field; 3] = [Field::DigestNg, Field::NameNg, Field::Buffer];
-const MODSIG: [Field; 5] =
+pub(super) const MODSIG: [Field; 5] =
     [Field::DigestNg, Field::NameNg, Field::Signature, Field::ModsigDigest, Field::Modsig];
-const EVM_SIG: [Field; 9] = [
+pub(super) const EVM_SIG: [Field; 9] = [
     Field::DigestNg,
     Field::NameNg,
     Field::EvmSignature,

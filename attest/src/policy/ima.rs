@@ -50,6 +50,10 @@ pub struct ImaRules {
     /// Keys that files are signed with: certificates and public keys in PEM, under a name.
     #[serde(default)]
     pub keyrings: BTreeMap<String, Vec<String>>,
+    /// Keys of portable EVM signatures, under names of their own: a key for one kind of signature says nothing by the other
+    /// (threat i15).
+    #[serde(default)]
+    pub evm_keyrings: BTreeMap<String, Vec<String>>,
     /// Files with keys that count no longer (threat i15).
     #[serde(default)]
     pub revoked_keys: Vec<String>,
@@ -73,7 +77,7 @@ pub struct ImaRule {
     /// Digests with kind and hash: `sha256:HEX`, `verity:sha256:HEX`.
     #[serde(default)]
     pub digests: Vec<String>,
-    /// Keyrings, one of which has to have the key of their signature.
+    /// Keyrings of either kind, one of which has to have the key of their signature.
     #[serde(default)]
     pub signed_by: Vec<String>,
 }
@@ -93,9 +97,17 @@ impl ImaRules {
         for pcr in self.other_pcrs.iter().filter(|pcr| pcr.is_resettable()) {
             findings.wrong("ima.other_pcrs", format!("PCR {pcr} can be reset by software (threat q15)"));
         }
-        for (name, files) in self.keyrings.iter().filter(|(_, files)| files.is_empty()) {
-            let _ = files;
-            findings.wrong("ima.keyrings", format!("keyring {name} names no file"));
+        for (field, keyrings) in [("ima.keyrings", &self.keyrings), ("ima.evm_keyrings", &self.evm_keyrings)]
+        {
+            for (name, _) in keyrings.iter().filter(|(_, files)| files.is_empty()) {
+                findings.wrong(field, format!("keyring {name} names no file"));
+            }
+        }
+        for name in self.evm_keyrings.keys().filter(|name| self.keyrings.contains_key(*name)) {
+            findings.wrong(
+                "ima.evm_keyrings",
+                format!("keyring {name} is in ima.keyrings too; signed_by could mean either (threat i15)"),
+            );
         }
         for (kernel, name) in &self.measured_keyrings {
             self.check_keyring("ima.measured_keyrings", name, findings);
@@ -166,8 +178,9 @@ impl ImaRules {
     }
 
     fn check_keyring(&self, field: &str, name: &str, findings: &mut Findings<'_, '_>) {
-        if !self.keyrings.contains_key(name) {
-            findings.wrong(field, format!("there is no keyring {name:?} in ima.keyrings"));
+        if !self.keyrings.contains_key(name) && !self.evm_keyrings.contains_key(name) {
+            let fault = format!("there is no keyring {name:?} in ima.keyrings or ima.evm_keyrings");
+            findings.wrong(field, fault);
         }
     }
 }

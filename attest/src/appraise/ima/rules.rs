@@ -1,8 +1,10 @@
 //! The rules of a policy's [ima] section, compiled once for all devices.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::ima::{Entry, Field, ImaKeyring, ImaSignatureError, verify_signature};
+use crate::digest::HashAlgorithm;
+use crate::ima::{Entry, EvmKeyring, Field, ImaKeyring, ImaSignatureError, SignerKeyrings, verify_signature};
 use crate::policy::{ImaRules, PathGlob, Reaction};
 use crate::reference::{FileIndex, FileKey};
 
@@ -16,9 +18,8 @@ pub struct ImaRuleSet {
     /// Rules for single paths, however many.
     exact: FileIndex,
     patterns: Vec<Pattern>,
-    keyrings: Vec<ImaKeyring>,
-    /// By the kernel's keyring, the place of ours.
-    measured_keyrings: BTreeMap<Vec<u8>, usize>,
+    /// By the kernel's keyring, ours.
+    measured_keyrings: BTreeMap<Vec<u8>, OurKeyring>,
     buffers: FileIndex,
     allow_sha1: bool,
 }
@@ -28,7 +29,25 @@ struct Pattern {
     paths: Vec<PathGlob>,
     /// Known under the path `/`: the real one was matched by pattern.
     digests: FileIndex,
-    signed_by: Vec<usize>,
+    /// Keyrings for contents, and those for portable EVM signatures (threat i15).
+    contents: Vec<Arc<ImaKeyring>>,
+    evm: Vec<Arc<EvmKeyring>>,
+}
+
+/// What a key that was measured into a keyring of the kernel's is looked up in.
+#[derive(Debug, Clone)]
+enum OurKeyring {
+    Contents(Arc<ImaKeyring>),
+    Evm(Arc<EvmKeyring>),
+}
+
+impl OurKeyring {
+    fn has_der(&self, der: &[u8]) -> bool {
+        match self {
+            Self::Contents(keyring) => keyring.has_der(der),
+            Self::Evm(keyring) => keyring.has_der(der),
+        }
+    }
 }
 
 /// Where the digests of a rule with patterns stand.
@@ -41,8 +60,8 @@ pub(super) enum RuleVerdict {
     Excluded,
     /// A digest of the policy.
     Allowed,
-    /// Signed by a key of a keyring that the policy names for the path.
-    Signed,
+    /// Signed by a key of a keyring that the policy names for the path, over a digest of this hash at the weakest.
+    Signed(HashAlgorithm),
     /// No rule has it.
     Unknown,
     /// A rule asks for a signature, and it does not count.
@@ -54,23 +73,36 @@ pub(super) enum RuleVerdict {
 }
 
 impl ImaRuleSet {
-    /// Compiles rules. `keyrings` are those of the policy with their keys, without the revoked ones.
+    /// Compiles rules. `keyrings` are those of the policy with their keys, without the revoked ones: of `ima.keyrings` and of
+    /// `ima.evm_keyrings`, which have no name in common.
     ///
     /// # Errors
     /// What is wrong, in words; a checked policy with its keyrings causes none.
     pub fn compile(rules: &ImaRules, keyrings: Vec<ImaKeyring>) -> Result<Self, String> {
-        let place = |name: &String| {
-            let found = keyrings.iter().position(|keyring| keyring.name() == name);
-            found.ok_or_else(|| format!("there is no keyring {name:?}"))
+        let is_evm = |name: &str| rules.evm_keyrings.contains_key(name);
+        let (evm, contents): (Vec<_>, Vec<_>) =
+            keyrings.into_iter().partition(|keyring| is_evm(keyring.name()));
+        let evm: Vec<_> = evm.into_iter().map(|keyring| Arc::new(EvmKeyring::new(keyring))).collect();
+        let contents: Vec<_> = contents.into_iter().map(Arc::new).collect();
+        let missing = |name: &str| format!("there is no keyring {name:?}");
+        let for_contents = |name: &String| {
+            let found = contents.iter().find(|keyring| keyring.name() == name);
+            found.cloned().ok_or_else(|| missing(name))
+        };
+        let for_evm = |name: &String| {
+            let found = evm.iter().find(|keyring| keyring.name() == name);
+            found.cloned().ok_or_else(|| missing(name))
         };
         let mut exact: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut patterns = Vec::new();
         for rule in &rules.rules {
-            let signed_by = rule.signed_by.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+            let (evm, contents): (Vec<_>, Vec<_>) = rule.signed_by.iter().partition(|name| is_evm(name));
+            let evm = evm.into_iter().map(for_evm).collect::<Result<Vec<_>, _>>()?;
+            let contents = contents.into_iter().map(for_contents).collect::<Result<Vec<_>, _>>()?;
             let mut paths = Vec::new();
             for text in &rule.paths {
                 let glob = PathGlob::compile(text)?;
-                if glob.literal().is_some() && signed_by.is_empty() {
+                if glob.literal().is_some() && rule.signed_by.is_empty() {
                     exact.entry(text.clone()).or_default().extend(rule.digests.iter().cloned());
                 } else {
                     paths.push(glob);
@@ -78,7 +110,7 @@ impl ImaRuleSet {
             }
             if !paths.is_empty() {
                 let digests = FileIndex::compile([(&ANY_PATH.to_owned(), &rule.digests)])?;
-                patterns.push(Pattern { paths, digests, signed_by });
+                patterns.push(Pattern { paths, digests, contents, evm });
             }
         }
         let measured = rules.measured_keyrings.iter();
@@ -87,11 +119,17 @@ impl ImaRuleSet {
             exact: FileIndex::compile(&exact)?,
             patterns,
             measured_keyrings: measured
-                .map(|(kernel, name)| Ok((kernel.clone().into_bytes(), place(name)?)))
+                .map(|(kernel, name)| {
+                    let ours = if is_evm(name) {
+                        OurKeyring::Evm(for_evm(name)?)
+                    } else {
+                        OurKeyring::Contents(for_contents(name)?)
+                    };
+                    Ok((kernel.clone().into_bytes(), ours))
+                })
                 .collect::<Result<_, String>>()?,
             buffers: FileIndex::compile(&rules.buffers)?,
             allow_sha1: rules.weak_digests == Reaction::Report,
-            keyrings,
         })
     }
 
@@ -123,12 +161,12 @@ impl ImaRuleSet {
             if pattern.digests.contains(ANY_PATH.as_bytes(), &key) {
                 return RuleVerdict::Allowed;
             }
-            if pattern.signed_by.is_empty() {
+            if pattern.contents.is_empty() && pattern.evm.is_empty() {
                 continue;
             }
-            let keyrings = pattern.signed_by.iter().filter_map(|place| self.keyrings.get(*place));
-            match verify_signature(entry, keyrings, self.allow_sha1) {
-                Ok(_) => return RuleVerdict::Signed,
+            let Pattern { contents, evm, .. } = pattern;
+            match verify_signature(entry, &SignerKeyrings { contents, evm, allow_sha1: self.allow_sha1 }) {
+                Ok(signer) => return RuleVerdict::Signed(signer.hash),
                 Err(error) => verdict = RuleVerdict::BadSignature(error),
             }
         }
@@ -145,7 +183,7 @@ impl ImaRuleSet {
         if self.buffers.contains(entry.path(), &FileKey::from(&digest)) {
             return RuleVerdict::Allowed;
         }
-        let keyring = self.measured_keyrings.get(entry.path()).and_then(|place| self.keyrings.get(*place));
+        let keyring = self.measured_keyrings.get(entry.path());
         match keyring {
             Some(keyring) if keyring.has_der(buffer) => RuleVerdict::Allowed,
             Some(_) => RuleVerdict::ForeignKey,

@@ -113,7 +113,7 @@ fn i07_recorded_signed_files_count_under_their_rule_and_keyring() {
     );
     let set = ImaRuleSet::compile(&rules, vec![keyring("vendor"), other_keyring("other")]).unwrap();
     let [program, text] = recorded_signed().try_into().unwrap();
-    assert_eq!(verdict(&set, &program), RuleVerdict::Signed);
+    assert_eq!(verdict(&set, &program), RuleVerdict::Signed(HashAlgorithm::Sha256));
     // i15: a key of another keyring than the rule's verifies nothing.
     let by_other = verdict(&set, &text);
     assert!(
@@ -239,6 +239,8 @@ fn v08_rules_without_sense_do_not_parse() {
         "exclude = [\"/**\"]",
         "exclude = [\"var/log\"]",
         "keyrings = { v = [] }",
+        "evm_keyrings = { v = [] }",
+        "keyrings = { v = [\"a.pem\"] }\nevm_keyrings = { v = [\"b.pem\"] }",
         "other_pcrs = [16]",
         "measured_keyrings = { \".ima\" = \"v\" }",
         "buffers = { x = [\"00\"] }",
@@ -273,10 +275,13 @@ fn i07_no_renamed_template_makes_an_unverified_signature_count() {
     // The right signature in a field that is not verified, and the same bytes as a portable EVM signature.
     for field in ["evmsig", "modsig", "xattrvalues", "buf"] {
         let bytes = entry(&format!("d-ng|n-ng|{field}"), &digest, path, &signature);
-        assert_ne!(verdict(&set, &bytes), RuleVerdict::Signed, "{field}");
+        assert!(!matches!(verdict(&set, &bytes), RuleVerdict::Signed(_)), "{field}");
         assert_ne!(verdict(&set, &bytes), RuleVerdict::Allowed, "{field}");
     }
-    assert_eq!(verdict(&set, &entry("d-ng|n-ng|sig", &digest, path, &signature)), RuleVerdict::Signed);
+    assert_eq!(
+        verdict(&set, &entry("d-ng|n-ng|sig", &digest, path, &signature)),
+        RuleVerdict::Signed(HashAlgorithm::Sha256)
+    );
     signature[0] = 5;
     let portable = verdict(&set, &entry("ima-sig", &digest, path, &signature));
     assert!(

@@ -7,4 +7,5 @@ mod fields;
 mod properties;
 mod resume;
 mod signatures;
+mod signers;
 mod stream;

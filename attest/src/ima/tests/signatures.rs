@@ -1,11 +1,13 @@
 //! Signatures of files, and the keyrings that they are held against.
 
+use std::sync::Arc;
+
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 
 use super::build::*;
 use crate::digest::Digest;
 use crate::ima::{
-    Entry, ImaKeyring, ImaList, ImaSignature, ImaSignatureError, KeyringError, SignatureKind,
+    Entry, ImaKeyring, ImaList, ImaSignature, ImaSignatureError, KeyringError, SignatureKind, SignerKeyrings,
     verify_signature,
 };
 
@@ -37,7 +39,17 @@ fn signed(template: &str, prefix: &str, digest: &Digest, attribute: &[u8]) -> Ve
 fn verify(list: &[u8], keyring: &ImaKeyring) -> Result<String, ImaSignatureError> {
     let list = ImaList::new(list);
     let entry = list.entries().next().unwrap().unwrap();
-    verify_signature(&entry, std::iter::once(keyring), false).map(str::to_owned)
+    verify_entry(&entry, keyring, false)
+}
+
+fn verify_entry(
+    entry: &Entry<'_>,
+    keyring: &ImaKeyring,
+    allow_sha1: bool,
+) -> Result<String, ImaSignatureError> {
+    let contents = [Arc::new(keyring.clone())];
+    let keyrings = SignerKeyrings { contents: &contents, evm: &[], allow_sha1 };
+    verify_signature(entry, &keyrings).map(|signer| signer.keyring.to_owned())
 }
 
 fn recorded_signed(vector: &str) -> (Vec<u8>, ImaKeyring) {
@@ -57,7 +69,7 @@ fn i07_recorded_signatures_hold_and_no_changed_one_does() {
             list.entries().map(Result::unwrap).filter(|entry| entry.signature().is_some()).collect();
         assert_eq!(signed.len(), 2, "{vector}");
         for entry in &signed {
-            assert_eq!(verify_signature(entry, std::iter::once(&keyring), false), Ok("recorded"), "{vector}");
+            assert_eq!(verify_entry(entry, &keyring, false).as_deref(), Ok("recorded"), "{vector}");
         }
         let fields: Vec<&[u8]> = signed[0].fields().map(|(_, field)| field).collect();
         for byte in [9, 100, 264] {
@@ -93,7 +105,7 @@ fn a_certificates_key_is_named_by_its_identifier_and_by_its_bits() {
     assert_eq!(error.threat(), "i07");
     assert_eq!(
         error.to_string(),
-        "its signature is by key 01020304, which is in none of the keyrings vendor"
+        "its signature is by key 01020304, which is in none of the named ima.keyrings (vendor)"
     );
 }
 
@@ -133,7 +145,7 @@ fn i14_a_signature_over_sha1_counts_by_name_only() {
     let bytes = signed("ima-sig", "sha1", &digest, &attribute(3, 2, 2, IDENTIFIER, &digest));
     assert_eq!(verify(&bytes, &keyring()), Err(ImaSignatureError::Weak));
     let entry = ImaList::new(&bytes).entries().next().unwrap().unwrap();
-    assert_eq!(verify_signature(&entry, std::iter::once(&keyring()), true), Ok("vendor"));
+    assert_eq!(verify_entry(&entry, &keyring(), true).as_deref(), Ok("vendor"));
 }
 
 #[test]
@@ -163,9 +175,11 @@ fn i07_what_is_not_verified_counts_for_nothing_and_says_so() {
     let digest = SHA256.digest(b"file");
     let portable = signed("ima-sig", "sha256", &digest, &attribute(5, 2, 4, IDENTIFIER, &digest));
     let d = d_ng("sha256", digest.as_bytes());
-    let modsig = entry(10, "ima-modsig", &[&d, &name(b"/m.ko"), b"", &d, &[0x30; 90]]);
+    let modsig = entry(10, "d-ng|n-ng|modsig", &[&d, &name(b"/m.ko"), &[0x30; 90]]);
     let evm = entry(10, "d-ng|n-ng|evmsig", &[&d, &name(b"/a"), &[5; 90]]);
-    for (bytes, word) in [(portable, "EVM"), (modsig, "modsig"), (evm, "evmsig")] {
+    for (bytes, word) in
+        [(portable, "template evm-sig"), (modsig, "template ima-modsig"), (evm, "template evm-sig")]
+    {
         let error = verify(&bytes, &keyring()).unwrap_err();
         assert!(matches!(error, ImaSignatureError::NotVerified { .. }), "{error}");
         assert!(error.to_string().contains(word), "{error}");

@@ -18,6 +18,7 @@ impl ImaRules {
             other_pcrs,
             exclude,
             keyrings,
+            evm_keyrings,
             revoked_keys,
             measured_keyrings,
             buffers,
@@ -59,6 +60,12 @@ impl ImaRules {
         });
         for (name, files) in keyrings {
             words.say(format!("Keyring {name} has the keys in {}.", listed(files)));
+        }
+        for (name, files) in evm_keyrings {
+            words.say(format!(
+                "Keyring {name}, for portable EVM signatures, has the keys in {}.",
+                listed(files)
+            ));
         }
         words.say_if(!revoked_keys.is_empty(), || {
             format!("Keys in {} count no longer.", listed(revoked_keys))

@@ -32,6 +32,7 @@ other_pcrs = [11]
 exclude = ["/tmp/**"]
 revoked_keys = ["old.pem"]
 keyrings = { site = ["site.pem"] }
+evm_keyrings = { packages = ["evm.pem"] }
 measured_keyrings = { ".ima" = "site" }
 [ima.buffers]
 kexec-cmdline = ["sha256:3333333333333333333333333333333333333333333333333333333333333333"]

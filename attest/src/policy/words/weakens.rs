@@ -96,7 +96,7 @@ fn ima(field: &str) -> &'static str {
         "padded_sha1" => "the list is bound by SHA-1 only, for which collisions can be made (threat i10)",
         "other_pcrs" => "entries may go to a PCR that other software extends too (threat i09)",
         "exclude" => "any file may run under that path, unseen",
-        "keyrings" => "whatever the added key signs may run where the keyring counts",
+        "keyrings" | "evm_keyrings" => "whatever the added key signs may run where the keyring counts",
         "revoked_keys" => "files that a lost key signed count again (threat i15)",
         "measured_keyrings" => "a key that the policy does not have may vouch for files (threat i15)",
         "buffers" => "the added buffer counts on every device, e.g. another command line at kexec",
