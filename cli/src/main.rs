@@ -16,6 +16,7 @@ mod output;
 #[cfg(test)]
 mod schemas;
 mod store;
+mod trouble;
 mod trust;
 mod verifier;
 

@@ -47,9 +47,11 @@ fn a_file_of_another_kind_is_named_with_what_was_expected() {
     ];
     let import =
         ["reference", "import", "--product", "gw", "--release", "1", "--file-set", "set", "--out", "out"];
+    fs::write(lab.path("empty"), "").unwrap();
     told(
         &lab,
         &[
+            (&["ima", "replay", "empty"], 3, "refused [i04]: empty: the list is empty"),
             (&judge("folder"), 1, "error: folder: Is a directory (os error 21); expected a file"),
             (
                 &judge("text"),

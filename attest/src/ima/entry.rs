@@ -85,6 +85,14 @@ impl<'a> Entry<'a> {
         self.field(Field::Signature)
     }
 
+    /// Whether it has a signature of any kind: in `sig`, `evmsig` or `modsig`. Whether one holds is another question.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        [Field::Signature, Field::EvmSignature, Field::Modsig]
+            .iter()
+            .any(|field| self.field(*field).is_some())
+    }
+
     /// The measured buffer: a key, a command line, a policy.
     #[must_use]
     pub fn buffer(&self) -> Option<&'a [u8]> {

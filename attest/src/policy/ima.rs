@@ -110,7 +110,15 @@ impl ImaRules {
             );
         }
         for (kernel, name) in &self.measured_keyrings {
-            self.check_keyring("ima.measured_keyrings", name, findings);
+            // What the kernel takes for one kind of signature must not count for the other here.
+            let (ours, table) = match kernel.as_str() {
+                ".evm" => (&self.evm_keyrings, "ima.evm_keyrings"),
+                _ => (&self.keyrings, "ima.keyrings"),
+            };
+            if !ours.contains_key(name) {
+                let fault = format!("{kernel}: there is no keyring {name:?} in {table} (threat i15)");
+                findings.wrong("ima.measured_keyrings", fault);
+            }
             if kernel.starts_with('/') {
                 findings
                     .wrong("ima.measured_keyrings", format!("{kernel} is no keyring, expected e.g. .ima"));
@@ -153,6 +161,14 @@ impl ImaRules {
         }
         if self.list == Demand::Optional {
             findings.weak("ima.list", "a device that leaves its list out is not asked what it ran");
+        }
+        for file in self.evm_keyrings.values().flatten() {
+            if self.keyrings.values().flatten().any(|other| other == file) {
+                let what = format!(
+                    "{file} is in ima.keyrings too: one key for both kinds of signature (threat i15)"
+                );
+                findings.weak("ima.evm_keyrings", what);
+            }
         }
         for (index, pattern) in self.exclude.iter().enumerate() {
             let what = format!("any file may run under {pattern}, unseen (threat i06)");

@@ -18,6 +18,8 @@ use crate::output::{self, BOLD, Format, Page, Report};
 
 /// How much of a list is read at a time, in bytes.
 const PIECE: usize = 64 * 1024;
+/// What is wrong with a list without entries.
+const EMPTY: &str = "is empty; a kernel's has boot_aggregate at least, unless it was trimmed";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -84,7 +86,7 @@ impl Report for ShowReport {
             ),
         )?;
         if self.entries.is_empty() {
-            page.line("the list is empty; a kernel's has boot_aggregate at least, unless it was trimmed")?;
+            page.line(format_args!("the list {EMPTY}"))?;
         }
         for entry in &self.entries {
             let EntryView { number, pcr, digest, path, .. } = entry;
@@ -118,7 +120,7 @@ fn show(file: &Path) -> Result<ShowReport, Failure> {
                 template: entry.template().to_owned(),
                 digest: entry.file_digest().to_string(),
                 path: path_text(entry.path()),
-                signed: entry.signature().is_some_and(|signature| !signature.is_empty()),
+                signed: entry.is_signed(),
                 violation: entry.is_violation(),
             })
         })
@@ -146,6 +148,9 @@ fn replay_file(file: &Path, banks: &[String]) -> Result<ReplayReport, Failure> {
 fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
     let mut source = BufReader::with_capacity(PIECE, files::open(file)?);
     let start = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
+    if start.is_empty() {
+        return Err(Failure::refused(Some("i04"), format!("{}: the list {EMPTY}", file.display())));
+    }
     if is_ascii(start) {
         let text = files::read_rest(source, file, MAX_IMA_LIST)?;
         let list =

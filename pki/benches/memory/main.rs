@@ -73,9 +73,8 @@ fn main() {
         ima.iter().for_each(|entry| extend(&mut values, 10, &Sha256::digest(&entry.data).into()));
         let list: Vec<u8> = ima.iter().flat_map(ImaEntry::bytes).collect();
         let (quote, _) = device.quote(&nonce(), &values);
-        let (plain, packed) = (Log::plain as fn(Vec<u8>) -> Log, Log::packed as fn(Vec<u8>) -> Log);
-        [plain, packed]
-            .map(|pack| device.evidence(quote.clone(), pack(boot.log.clone()), Some(pack(list.clone()))))
+        let forms: [fn(Vec<u8>) -> Log; 2] = [Log::plain, Log::packed];
+        forms.map(|pack| device.evidence(quote.clone(), pack(boot.log.clone()), Some(pack(list.clone()))))
     });
     for (form, few, many) in
         few.iter().zip(&many).zip(["plain", "packed"]).map(|((few, many), form)| (form, few, many))

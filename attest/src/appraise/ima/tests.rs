@@ -240,6 +240,8 @@ fn v08_rules_without_sense_do_not_parse() {
         "exclude = [\"var/log\"]",
         "keyrings = { v = [] }",
         "evm_keyrings = { v = [] }",
+        "keyrings = { v = [\"a.pem\"] }\nmeasured_keyrings = { \".evm\" = \"v\" }",
+        "evm_keyrings = { v = [\"a.pem\"] }\nmeasured_keyrings = { \".ima\" = \"v\" }",
         "keyrings = { v = [\"a.pem\"] }\nevm_keyrings = { v = [\"b.pem\"] }",
         "other_pcrs = [16]",
         "measured_keyrings = { \".ima\" = \"v\" }",

@@ -215,6 +215,7 @@ const APPENDED: [&str; 4] = [
 fn i07_appended_signatures_of_openssl_hold_for_their_contents_only() {
     for message in APPENDED {
         let recorded = Appended::recorded(message);
+        assert!(ImaList::new(&recorded.entry()).entries().next().unwrap().unwrap().is_signed());
         assert_eq!(recorded.changed(|_| {}), Ok(SignatureForm::Appended));
         assert!(is_mismatch(&recorded.changed(|file| file.contents = b"evil\n".to_vec())));
         let other = recorded.changed(|file| file.hash = "sha384");

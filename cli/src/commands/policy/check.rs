@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Page, Report};
-use crate::verifier::{PolicyFiles, Trouble};
+use crate::trouble::Trouble;
+use crate::verifier::PolicyFiles;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hallmark policy check policy.toml\n\n\

@@ -17,7 +17,8 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Mark, Page, Report};
 use crate::store::{self, Record, Stored};
-use crate::verifier::{PolicyFiles, Trouble, challenge};
+use crate::trouble::Trouble;
+use crate::verifier::{PolicyFiles, challenge};
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -15,7 +15,8 @@ use crate::commands::appraise::read_baseline;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{Mark, Page, Report};
-use crate::verifier::{PolicyFiles, Trouble, challenge};
+use crate::trouble::Trouble;
+use crate::verifier::{PolicyFiles, challenge};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hallmark policy test policy.toml --evidence cases.toml\n\n\
