@@ -79,8 +79,9 @@ fn sign(lab: &Lab, unsigned: &Path, out: &str) {
 
 /// Signed reference values that were made from a unified kernel image's file, and from no device.
 fn predict(lab: &Lab, image: &[u8], out: &str) {
-    let payload = Payload::Uki { bytes: image, command_line: None };
-    let boot = predict::Boot { loaders: &[], payload, keys: None };
+    let payload =
+        Payload::Uki { bytes: image, command_line: None, profile: 0, beside: predict::Beside::default() };
+    let boot = predict::Boot { loaders: &[], payload, secure_boot: true, keys: None };
     let predicted = predict::predict(&boot, HashAlgorithm::Sha256).unwrap();
     assert!(predicted.notes().is_empty(), "{:?}", predicted.notes());
     let mut values = ReferenceValues {

@@ -17,6 +17,7 @@
 #   BARE_BIOS    firmware that starts a kernel and measures nothing
 #   STUB         the UEFI stub of unified kernel images
 #   BOOT_TIMEOUT seconds that a machine may run (default 240)
+#   MEMORY       its MiB of memory (default 512)
 
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -28,6 +29,7 @@ SB_CODE=${SB_CODE:-/usr/share/OVMF/OVMF_CODE_4M.secboot.fd}
 BARE_BIOS=${BARE_BIOS:-/usr/share/qemu/qboot.rom}
 STUB=${STUB:-/usr/lib/systemd/boot/efi/linuxx64.efi.stub}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
+MEMORY=${MEMORY:-512}
 # On a host with much to do the emulated timer comes late, and the kernel's test
 # of it ends in a panic (IO-APIC + timer doesn't work).
 # shellcheck disable=SC2034
@@ -271,15 +273,25 @@ sign_uki() {
 
 # make_boot_disk OUT EFI - a GPT disk whose EFI system partition starts EFI
 make_boot_disk() {
+    local d
+    d=$(mktemp -d "$WORK/esp.XXXXXX")
+    mkdir -p "$d/EFI/BOOT"
+    cp "$2" "$d/EFI/BOOT/BOOTX64.EFI"
+    make_esp_disk "$1" "$d" 40
+    rm -rf "$d"
+}
+
+# make_esp_disk OUT FOLDER MIB - a GPT disk whose EFI system partition, of that
+# many MiB, holds what the folder holds
+make_esp_disk() {
     local esp=$1.esp
-    truncate -s 40M "$esp"
+    rm -f "$1" "$esp"
+    truncate -s "$3M" "$esp"
     mkfs.vfat -i 48414c4c -n ESP "$esp" >/dev/null
-    mmd -i "$esp" ::EFI ::EFI/BOOT
-    mcopy -i "$esp" "$2" ::EFI/BOOT/BOOTX64.EFI
-    rm -f "$1"
-    truncate -s 42M "$1"
+    mcopy -s -i "$esp" "$2"/* ::
+    truncate -s "$(($3 + 2))M" "$1"
     printf '%s\n' 'label: gpt' 'label-id: 68616C6C-6D61-726B-0000-000000000003' \
-        'start=2048, size=81920, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=68616C6C-6D61-726B-0000-000000000004, name=ESP' |
+        "start=2048, size=$(($3 * 2048)), type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=68616C6C-6D61-726B-0000-000000000004, name=ESP" |
         sfdisk -q "$1"
     dd if="$esp" of="$1" bs=1M seek=1 conv=notrunc status=none
     rm "$esp"
@@ -300,7 +312,7 @@ machine_boot() {
     for ((i = 0; i < 100; i++)); do [ -S "$sock" ] && break; sleep 0.1; done
     [ -S "$sock" ] || die "swtpm does not listen, see $run/swtpm.log"
     timeout "$BOOT_TIMEOUT" qemu-system-x86_64 \
-        "$@" -accel tcg -cpu max -m 512 -no-reboot \
+        "$@" -accel tcg -cpu max -m "$MEMORY" -no-reboot \
         -display none -vga none -nic none -monitor none -serial "file:$run/console.log" \
         -chardev "socket,id=tpmchr,path=$sock" \
         -tpmdev emulator,id=tpm0,chardev=tpmchr -device tpm-tis,tpmdev=tpm0 \

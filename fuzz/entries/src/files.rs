@@ -1,5 +1,5 @@
 use attest::HashAlgorithm;
-use attest::reference::predict::{Boot, Payload, predict};
+use attest::reference::predict::{Beside, Boot, Payload, predict};
 use attest::reference::{FileKey, FileKind, FileSet};
 
 /// Sets of files: any bytes give a set or an error, every record that is listed is found, and look-ups end.
@@ -19,11 +19,17 @@ pub fn file_set(data: &[u8]) {
 
 /// Executables that a prediction reads: any bytes give digests or an error.
 pub fn image(data: &[u8]) {
-    let payload = Payload::Uki { bytes: data, command_line: None };
-    let uki = Boot { loaders: &[], payload, keys: None };
+    // The bytes as an add-on and as files of the other kinds, too.
+    let files = [("a.addon.efi", data), ("b.cred", data), ("c.raw", data)];
+    let beside = Beside { extra: &files, addons: &[], credentials: &files };
+    let payload = Payload::Uki { bytes: data, command_line: None, profile: 0, beside };
+    let uki = Boot { loaders: &[], payload, secure_boot: false, keys: None };
     if let Ok(predicted) = predict(&uki, HashAlgorithm::Sha256) {
         assert!(!predicted.events().is_empty());
     }
     let payload = Payload::Kernel { bytes: data, command_line: Some("quiet"), initrd: Some(data) };
-    let _ = predict(&Boot { loaders: &[("loader", data)], payload, keys: None }, HashAlgorithm::Sha384);
+    let _ = predict(
+        &Boot { loaders: &[("loader", data)], payload, secure_boot: true, keys: None },
+        HashAlgorithm::Sha384,
+    );
 }

@@ -7,6 +7,7 @@ mod firmware;
 mod recorded;
 mod records;
 mod secure_boot;
+mod systemd;
 
 use crate::appraisal::{BootClaims, Outcome};
 use crate::digest::HashAlgorithm;

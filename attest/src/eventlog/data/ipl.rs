@@ -67,7 +67,7 @@ const SHIM_NAMES: [&[u8]; 7] =
     [b"MokList", b"MokListX", b"MokListTrusted", b"MokSBState", b"MokDBState", b"SbatLevel", b"MokPolicy"];
 
 /// The texts by which systemd-stub names what it hands to the kernel (PCR 12 and 13).
-const STUB_TEXTS: [&str; 5] = [
+pub(in crate::eventlog) const STUB_TEXTS: [&str; 5] = [
     "Credentials initrd",
     "Global credentials initrd",
     "System extension initrd",

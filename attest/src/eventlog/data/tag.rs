@@ -30,6 +30,9 @@ impl<'a> TaggedEvent<'a> {
     /// systemd-stub: an addon's microcode.
     pub const SYSTEMD_UCODE_ADDON: u32 = 0xDAC0_8E1A;
 
+    /// systemd-stub: the number of the profile that was started, where it is not the first.
+    pub const SYSTEMD_UKI_PROFILE: u32 = 0x13AE_D6DB;
+
     /// What its loader measures under the identifier; `None` for one that this crate does not know.
     #[must_use]
     pub const fn name(&self) -> Option<&'static str> {
@@ -40,6 +43,7 @@ impl<'a> TaggedEvent<'a> {
             Self::SYSTEMD_DEVICETREE_ADDON => "systemd-stub device tree addon",
             Self::SYSTEMD_INITRD_ADDON => "systemd-stub initrd addon",
             Self::SYSTEMD_UCODE_ADDON => "systemd-stub microcode addon",
+            Self::SYSTEMD_UKI_PROFILE => "systemd-stub profile",
             _ => return None,
         })
     }

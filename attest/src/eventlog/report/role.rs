@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::eventlog::data::EventData;
 use crate::eventlog::data::image::ImageLoad;
-use crate::eventlog::data::ipl::{Ipl, KERNEL_LABELS, section_name};
+use crate::eventlog::data::ipl::{Ipl, KERNEL_LABELS, STUB_TEXTS, section_name};
 use crate::eventlog::data::tag::TaggedEvent;
 use crate::eventlog::data::variable::UefiVariable;
 use crate::eventlog::event::Event;
@@ -62,6 +62,10 @@ pub enum Role {
     CommandLine,
     /// The initial RAM disk.
     Initrd,
+    /// Credentials that systemd-stub hands to the initrd.
+    Credentials,
+    /// Extensions of system and configuration that systemd-stub hands to the initrd.
+    Extensions,
     /// Another section of a unified kernel image, e.g. `.osrel`.
     UkiSection(&'static str),
     /// A command of the boot loader.
@@ -201,12 +205,23 @@ fn tagged(event: &Event<'_>) -> Role {
     match event.typed() {
         Ok(EventData::Tag(tag)) if tag.id() == TaggedEvent::LINUX_INITRD => Role::Initrd,
         Ok(EventData::Tag(tag)) if tag.id() == TaggedEvent::LINUX_LOAD_OPTIONS => Role::CommandLine,
-        _ => match pcr(event) {
-            // systemd-boot and systemd-stub tag what they measure into PCR 5, 12 and 13.
-            Some(5) => Role::LoaderFile,
-            Some(12) => Role::CommandLine,
-            _ => by_pcr(event),
+        Ok(EventData::Tag(tag)) => match tag.id() {
+            TaggedEvent::SYSTEMD_UKI_PROFILE => Role::UkiSection(".profile"),
+            TaggedEvent::SYSTEMD_INITRD_ADDON => Role::Initrd,
+            TaggedEvent::SYSTEMD_UCODE_ADDON => Role::Microcode,
+            TaggedEvent::SYSTEMD_DEVICETREE_ADDON => Role::UkiSection(".dtb"),
+            _ => tagged_by_pcr(event),
         },
+        _ => tagged_by_pcr(event),
+    }
+}
+
+/// systemd-boot and systemd-stub tag what they measure into PCR 5, 12 and 13.
+fn tagged_by_pcr(event: &Event<'_>) -> Role {
+    match pcr(event) {
+        Some(5) => Role::LoaderFile,
+        Some(12) => Role::CommandLine,
+        _ => by_pcr(event),
     }
 }
 
@@ -219,7 +234,15 @@ fn loader(event: &Event<'_>) -> Role {
         (Ok(EventData::Ipl(Ipl::Utf16(name))), Some(11)) => {
             section_name(name).map_or(Role::Unknown, |name| Role::of_section(&name))
         }
-        (Ok(EventData::Ipl(Ipl::Utf16(_))), Some(8 | 12)) => Role::CommandLine,
+        (Ok(EventData::Ipl(Ipl::Utf16(name))), Some(12 | 13)) => {
+            let name: String = name.chars().collect();
+            match name.as_str() {
+                text if !STUB_TEXTS.contains(&text) => Role::CommandLine,
+                text if text.contains("redentials") => Role::Credentials,
+                _ => Role::Extensions,
+            }
+        }
+        (Ok(EventData::Ipl(Ipl::Utf16(_))), Some(8)) => Role::CommandLine,
         (Ok(EventData::Ipl(Ipl::Name(name))), Some(14)) => {
             if name.starts_with(b"Sbat") {
                 Role::SbatLevel
@@ -270,6 +293,8 @@ impl fmt::Display for Role {
             Self::Kernel => "kernel",
             Self::CommandLine => "command line",
             Self::Initrd => "initrd",
+            Self::Credentials => "credentials",
+            Self::Extensions => "system extensions",
             Self::UkiSection(name) => return f.pad(&format!("{name} section")),
             Self::LoaderCommand => "boot loader command",
             Self::LoaderFile => "boot loader file",

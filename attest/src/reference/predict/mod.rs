@@ -5,15 +5,19 @@
 //! PK, KEK, db, dbx            ──▶ PCR 7    the keys, and the entry of db that vouches for each image
 //! command line, initrd        ──▶ PCR 9    as Linux's EFI stub measures them
 //! sections of a UKI           ──▶ PCR 11   as systemd-stub measures them
-//! a command line to the stub  ──▶ PCR 12
+//! what is given to the stub   ──▶ PCR 12   profile, command line, add-ons, credentials, configuration extensions
+//! system extensions           ──▶ PCR 13
 //! ```
 //!
 //! Firmware adds separators and steps of its own, of which files know nothing. So predicted PCRs are judged by their
 //! events, not by a value ([`ReferenceValues::by_events`](super::ReferenceValues::by_events)).
 
+mod beside;
+mod cpio;
 mod linux;
 mod pe;
 mod secure_boot;
+mod stub;
 mod uki;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +30,7 @@ use crate::digest::HashAlgorithm;
 use crate::eventlog::Role;
 use crate::pcr::PcrIndex;
 
+pub use beside::{Beside, NamedFile};
 pub use pe::{PeError, PeImage, PeSection};
 pub use secure_boot::SecureBootKeys;
 pub use uki::Uki;
@@ -58,11 +63,13 @@ pub enum PredictError {
     /// A stub without a kernel.
     #[error("the image has no .linux section: it is a stub or an add-on, no unified kernel image")]
     NoKernel,
-    /// A section that the stub chooses by the machine.
-    #[error("the image has {section}: what is measured depends on the machine; record it from a device")]
-    ChosenByMachine {
-        /// The section.
-        section: &'static str,
+    /// A profile that the image has not.
+    #[error("the image has no profile {profile}, it has {profiles}, counted from 0")]
+    NoProfile {
+        /// The profile asked for.
+        profile: u32,
+        /// How many it has.
+        profiles: usize,
     },
     /// A variable's content.
     #[error("{name} is no EFI signature list: {source}")]
@@ -87,6 +94,9 @@ pub struct Boot<'a> {
     pub loaders: &'a [(&'a str, &'a [u8])],
     /// What they start at last.
     pub payload: Payload<'a>,
+    /// Whether secure boot is on. With it off, firmware measures the kernel of a unified kernel image as well, and the
+    /// image takes another command line.
+    pub secure_boot: bool,
     /// The keys of secure boot, which is on then; `None` when PCR 7 is not to be predicted.
     pub keys: Option<SecureBootKeys<'a>>,
 }
@@ -98,8 +108,13 @@ pub enum Payload<'a> {
     Uki {
         /// Its file.
         bytes: &'a [u8],
-        /// The command line given to the stub, which it measures into PCR 12 and takes instead of its own.
+        /// The command line given to the stub, which it measures into PCR 12 and takes instead of its own, unless it has
+        /// one and secure boot is on.
         command_line: Option<&'a str>,
+        /// Its profile; 0 where none is named.
+        profile: u32,
+        /// The files beside it.
+        beside: Beside<'a>,
     },
     /// A kernel with an EFI stub, started by firmware or by a loader that uses firmware to load it.
     Kernel {
@@ -118,6 +133,8 @@ pub struct Predicted {
     bank: HashAlgorithm,
     events: Vec<ReferenceEvent>,
     untouched: Vec<PcrIndex>,
+    /// PCRs into which more is measured than files tell.
+    unpredictable: Vec<u8>,
     notes: Vec<String>,
 }
 
@@ -134,8 +151,8 @@ impl Predicted {
         self.events.iter().map(|event| event.pcr).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The PCRs into which nothing is measured: 12 and 13, where firmware starts a unified kernel image without options.
-    /// Credentials and system extensions beside it would be, so that a device that has some is told apart.
+    /// The PCRs into which nothing is measured: 12 and 13, where firmware or systemd-boot starts a unified kernel image
+    /// and nothing is given to it. A device that has other credentials or extensions beside it is told apart.
     #[must_use]
     pub fn untouched(&self) -> &[PcrIndex] {
         &self.untouched
@@ -182,8 +199,28 @@ impl Predicted {
         self.push(pcr, kind, role, description, self.bank.digest_parts(parts));
     }
 
+    /// That nothing is measured into those of `pcrs` that have no event and of which all is known.
+    fn leave_untouched(&mut self, pcrs: &[u8]) {
+        let known = self.pcrs();
+        let free = pcrs.iter().filter(|pcr| !self.unpredictable.contains(pcr));
+        let free = free.filter_map(|pcr| PcrIndex::new(u32::from(*pcr))).filter(|pcr| !known.contains(pcr));
+        self.untouched.extend(free);
+    }
+
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    /// Takes back what was said of PCRs.
+    fn forget(&mut self, pcrs: &[u8]) {
+        self.events.retain(|event| !pcrs.contains(&event.pcr.get()));
+        self.unpredictable.extend(pcrs);
+    }
+
     fn push(&mut self, pcr: u32, kind: &str, role: Role, description: &str, digest: crate::Digest) {
-        let Some(pcr) = PcrIndex::new(pcr) else { return };
+        let Some(pcr) = PcrIndex::new(pcr).filter(|pcr| !self.unpredictable.contains(&pcr.get())) else {
+            return;
+        };
         let (kind, description) = (kind.to_owned(), description.to_owned());
         self.events.push(ReferenceEvent { pcr, kind, digest, description, role: Some(role.to_string()) });
     }
@@ -194,7 +231,13 @@ impl Predicted {
 /// # Errors
 /// [`PredictError`] for files that are not what they should be, and for a boot that would not come about.
 pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, PredictError> {
-    let mut to = Predicted { bank, events: Vec::new(), untouched: Vec::new(), notes: Vec::new() };
+    let mut to = Predicted {
+        bank,
+        events: Vec::new(),
+        untouched: Vec::new(),
+        unpredictable: Vec::new(),
+        notes: Vec::new(),
+    };
     let mut images: Vec<(&str, PeImage<'_>)> = Vec::new();
     for (name, bytes) in boot.loaders {
         let image = PeImage::parse(bytes)
@@ -203,14 +246,26 @@ pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, Predic
         images.push((name, image));
     }
     match boot.payload {
-        Payload::Uki { bytes, command_line } => {
-            let uki = Uki::parse(bytes)?;
+        Payload::Uki { bytes, command_line, profile, beside } => {
+            let uki = Uki::parse(bytes, profile)?;
             to.push(4, APPLICATION, Role::BootLoader, "unified kernel image", uki.image().authenticode(bank));
-            predict_uki(&uki, command_line, &mut to)?;
-            if boot.loaders.is_empty() && command_line.is_none() {
-                to.untouched.extend([12, 13].into_iter().filter_map(PcrIndex::new));
+            let addons = beside.addons()?;
+            let by_systemd = images.last().is_none_or(|(_, image)| is_systemd_boot(image));
+            let start = stub::Start {
+                given: command_line,
+                profile,
+                secure_boot: boot.secure_boot || boot.keys.is_some(),
+                systemd_boot: by_systemd && !images.is_empty(),
+                beside,
+                addons: &addons,
+            };
+            stub::predict(&uki, &start, &mut to)?;
+            // What another loader measures into these two, files do not tell.
+            if by_systemd {
+                to.leave_untouched(&[12, 13]);
             }
             images.push(("the unified kernel image", uki.image().clone()));
+            images.extend(addons.into_iter().map(|addon| (addon.name, addon.image)));
         }
         Payload::Kernel { bytes, command_line, initrd } => {
             let image = PeImage::parse(bytes)
@@ -230,27 +285,9 @@ pub fn predict(boot: &Boot<'_>, bank: HashAlgorithm) -> Result<Predicted, Predic
 
 const APPLICATION: &str = "EV_EFI_BOOT_SERVICES_APPLICATION";
 
-fn predict_uki(uki: &Uki<'_>, given: Option<&str>, to: &mut Predicted) -> Result<(), PredictError> {
-    uki.sections(to)?;
-    if let Some(text) = given {
-        let data = linux::utf16(text);
-        to.hashed(12, "EV_IPL", Role::CommandLine, "command line given to the stub", &[&data]);
-    }
-    let command_line = match given {
-        Some(text) => Some(text),
-        None => uki.command_line()?,
-    };
-    match (command_line, uki.initrd()?) {
-        (Some(text), Some(initrd)) => {
-            linux::load_options(text, to);
-            linux::initrd(initrd, to);
-        }
-        _ => to.notes.push(format!(
-            "PCR 9 is not predicted: systemd-stub {} changes this image's command line or initrd before the kernel measures it",
-            uki.version()
-        )),
-    }
-    Ok(())
+fn is_systemd_boot(image: &PeImage<'_>) -> bool {
+    let magic = image.first_section(.., ".sdmagic").ok().flatten();
+    magic.is_some_and(|magic| uki::component_version(magic, "systemd-boot ").is_some())
 }
 
 fn predict_kernel(command_line: Option<&str>, initrd: Option<&[u8]>, to: &mut Predicted) {
@@ -268,5 +305,7 @@ fn predict_kernel(command_line: Option<&str>, initrd: Option<&[u8]>, to: &mut Pr
     }
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

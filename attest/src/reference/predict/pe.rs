@@ -3,6 +3,8 @@
 //! Only the headers are read. The hash is the one of Authenticode as UEFI has it (UEFI 2.10 §32.5.1, PFP 1.06 §10.4.5):
 //! everything but the checksum, the entry of the certificate table, and that table.
 
+use std::ops::RangeBounds;
+
 use thiserror::Error;
 
 use crate::digest::{Digest, HashAlgorithm};
@@ -46,7 +48,7 @@ pub enum PeError {
         found: u32,
     },
     /// Two sections of one name.
-    #[error("PE image: two sections {0}; images with several profiles can't be predicted")]
+    #[error("PE image: two sections {0}")]
     Repeated(String),
 }
 
@@ -191,9 +193,33 @@ impl<'a> PeImage<'a> {
         if found.next().is_some() {
             return Err(PeError::Repeated(name.to_owned()));
         }
+        self.content(section).map(Some)
+    }
+
+    /// The first section of a name among those in `range`, by their place in the table; as [`section`](Self::section).
+    ///
+    /// # Errors
+    /// [`PeError::Section`].
+    pub(super) fn first_section(
+        &self,
+        range: impl RangeBounds<usize>,
+        name: &str,
+    ) -> Result<Option<&'a [u8]>, PeError> {
+        let inside = self.sections.iter().enumerate().filter(|(at, _)| range.contains(at));
+        let mut named = inside.filter(|(_, section)| section.name == name.as_bytes());
+        named.next().map(|(_, section)| self.content(section)).transpose()
+    }
+
+    /// The places of the sections of a name in the table.
+    pub(super) fn places(&self, name: &str) -> Vec<usize> {
+        let sections = self.sections.iter().enumerate();
+        sections.filter(|(_, section)| section.name == name.as_bytes()).map(|(at, _)| at).collect()
+    }
+
+    fn content(&self, section: &PeSection<'a>) -> Result<&'a [u8], PeError> {
         let raw = section.raw(self.bytes);
-        raw.get(..size(section.virtual_size)).map(Some).ok_or_else(|| PeError::Section {
-            name: name.to_owned(),
+        raw.get(..size(section.virtual_size)).ok_or_else(|| PeError::Section {
+            name: String::from_utf8_lossy(section.name).into_owned(),
             needed: section.virtual_size,
             found: section.raw_size,
         })

@@ -39,7 +39,7 @@ fn variables(log: &[u8], kind: EventType) -> Vec<(String, Vec<u8>)> {
 }
 
 /// A PE32+ image with the sections and a certificate table.
-fn image(sections: &[(&str, &[u8])], certificates: &[u8]) -> Vec<u8> {
+pub(super) fn image(sections: &[(&str, &[u8])], certificates: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; 0x40];
     bytes[..2].copy_from_slice(b"MZ");
     bytes[0x3C] = 0x40;
@@ -97,9 +97,14 @@ fn uki(version: &str, extra: &[(&str, &[u8])], certificates: &[u8]) -> Vec<u8> {
     image(&sections, certificates)
 }
 
+/// An image that firmware starts with secure boot on, and nothing beside it.
+fn boot<'a>(bytes: &'a [u8], command_line: Option<&'a str>, keys: Option<SecureBootKeys<'a>>) -> Boot<'a> {
+    let payload = Payload::Uki { bytes, command_line, profile: 0, beside: Beside::default() };
+    Boot { loaders: &[], payload, secure_boot: true, keys }
+}
+
 fn predicted(uki: &[u8], keys: Option<SecureBootKeys<'_>>) -> Result<Predicted, PredictError> {
-    let payload = Payload::Uki { bytes: uki, command_line: None };
-    predict(&Boot { loaders: &[], payload, keys }, HashAlgorithm::Sha256)
+    predict(&boot(uki, None, keys), HashAlgorithm::Sha256)
 }
 
 fn of(predicted: &Predicted, pcr: u8) -> Vec<Digest> {
@@ -149,13 +154,35 @@ fn an_authority_is_measured_once() {
     let signed = uki("252", &[], &entry[16..]);
     let loader = image(&[(".text", b"loader")], &entry[16..]);
     let keys = Some(SecureBootKeys { pk: &[], kek: &[], db, dbx: &[] });
-    let payload = Payload::Uki { bytes: &signed, command_line: Some("debug") };
-    let boot = Boot { loaders: &[("systemd-boot", &loader)], payload, keys };
+    let boot = Boot { loaders: &[("shim", &loader)], ..boot(&signed, None, keys) };
     let predicted = predict(&boot, HashAlgorithm::Sha256).unwrap();
     assert_eq!(of(&predicted, 7).len(), 6);
     assert_eq!(of(&predicted, 4).len(), 2);
-    assert_eq!(of(&predicted, 12), [HashAlgorithm::Sha256.digest(b"d\0e\0b\0u\0g\0\0\0")]);
-    assert_eq!(of(&predicted, 9)[0], of(&predicted, 12)[0]);
+    assert_eq!(predicted.untouched(), [], "what another loader measures is not known");
+}
+
+const DEBUG: &[u8] = b"d\0e\0b\0u\0g\0\0\0";
+
+#[test]
+fn a_given_command_line_goes_before_the_own_one_with_secure_boot_off_only() {
+    let kernel = image(&[(".text", b"kernel")], &[]);
+    let magic = b"#### LoaderInfo: systemd-stub 257.13 ####";
+    let with = |command_line: &[u8]| {
+        image(&[(".sdmagic", magic), (".cmdline", command_line), (".linux", &kernel), (".initrd", b"i")], &[])
+    };
+    let own = with(b"quiet");
+    let given = Boot { secure_boot: false, ..boot(&own, Some(" debug\n"), None) };
+    let off = predict(&given, HashAlgorithm::Sha256).unwrap();
+    assert_eq!(of(&off, 12), [HashAlgorithm::Sha256.digest(DEBUG)]);
+    assert_eq!(of(&off, 9)[0], of(&off, 12)[0]);
+    let kernel_digest = PeImage::parse(&kernel).unwrap().authenticode(HashAlgorithm::Sha256);
+    assert_eq!(of(&off, 4)[1..], [kernel_digest], "firmware sees the kernel that the stub loads");
+    let on = predict(&Boot { secure_boot: true, ..given }, HashAlgorithm::Sha256).unwrap();
+    assert_eq!((of(&on, 12).len(), of(&on, 4).len(), on.untouched().len()), (0, 1, 2));
+    assert_eq!(of(&on, 9)[0], of(&predict(&boot(&own, None, None), HashAlgorithm::Sha256).unwrap(), 9)[0]);
+    let without = with(b"");
+    let on = predict(&boot(&without, Some("debug"), None), HashAlgorithm::Sha256).unwrap();
+    assert_eq!(of(&on, 12), [HashAlgorithm::Sha256.digest(DEBUG)], "there is no own one to protect");
 }
 
 #[test]
@@ -167,20 +194,38 @@ fn versions_of_the_stub_measure_different_sections() {
     assert_eq!(count(&uki("256", &[(".ucode", b"x"), (".pcrsig", b"{}")], &[])), 12);
     let error = |uki: &[u8]| predicted(uki, None).unwrap_err();
     assert!(matches!(error(&uki("251", &[], &[])), PredictError::StubVersion { version: 251, .. }));
-    assert!(matches!(
-        error(&uki("257", &[(".profile", b"ID=a")], &[])),
-        PredictError::ChosenByMachine { .. }
-    ));
+    assert_eq!(count(&uki("257", &[(".profile", b"ID=a"), (".hwids", b"none")], &[])), 14);
+    assert_eq!(count(&uki("256", &[(".profile", b"ID=a"), (".hwids", b"none")], &[])), 10);
+    for (version, section) in [("257", ".dtbauto"), ("258", ".efifw")] {
+        let predicted = predicted(&uki(version, &[(section, b"for some machine")], &[]), None).unwrap();
+        assert!(predicted.notes()[0].contains(section), "{:?}", predicted.notes());
+        assert_eq!(of(&predicted, 11), [], "PCR 11 is left to a recording");
+    }
     assert!(matches!(error(&uki("256", &[(".linux", b"b")], &[])), PredictError::Pe(PeError::Repeated(_))));
     assert!(matches!(error(&image(&[(".text", b"x")], &[])), PredictError::NoStub));
 }
 
 #[test]
-fn what_the_stub_changes_is_not_predicted() {
-    for (version, extra) in [("257", None), ("255", Some((".pcrpkey", b"key".as_slice())))] {
+fn what_the_stub_adds_to_the_initrd_is_predicted_where_it_is_known() {
+    for (version, extra) in [("258", None), ("255", Some((".pcrpkey", b"key".as_slice())))] {
         let uki = uki(version, &extra.into_iter().collect::<Vec<_>>(), &[]);
         let predicted = predicted(&uki, None).unwrap();
         assert_eq!((of(&predicted, 9).len(), predicted.notes().len()), (0, 1), "{version}");
+    }
+    let predicted = predicted(&uki("257", &[(".pcrpkey", b"key")], &[]), None).unwrap();
+    assert_eq!((of(&predicted, 9).len(), predicted.notes().len()), (2, 0));
+}
+
+#[test]
+fn files_beside_an_image_of_another_version_are_told_and_not_guessed() {
+    for version in ["256", "258"] {
+        let image = uki(version, &[], &[]);
+        let beside = Beside { extra: &[("a.cred", b"secret")], ..Beside::default() };
+        let payload = Payload::Uki { bytes: &image, command_line: None, profile: 0, beside };
+        let predicted =
+            predict(&Boot { payload, ..boot(&image, None, None) }, HashAlgorithm::Sha256).unwrap();
+        assert_eq!(predicted.pcrs(), [PcrIndex::new(11).unwrap()]);
+        assert_eq!((predicted.untouched().len(), predicted.notes().len()), (0, 1), "{version}");
     }
 }
 
@@ -188,7 +233,9 @@ fn what_the_stub_changes_is_not_predicted() {
 fn a_kernel_by_itself() {
     let kernel = image(&[(".text", b"kernel")], &[]);
     let payload = Payload::Kernel { bytes: &kernel, command_line: Some("quiet"), initrd: Some(b"initrd") };
-    let predicted = predict(&Boot { loaders: &[], payload, keys: None }, HashAlgorithm::Sha384).unwrap();
+    let predicted =
+        predict(&Boot { loaders: &[], payload, secure_boot: true, keys: None }, HashAlgorithm::Sha384)
+            .unwrap();
     assert_eq!((of(&predicted, 4).len(), of(&predicted, 9).len()), (1, 2));
     assert_eq!(predicted.pcrs().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! What systemd-stub measures of a unified kernel image: PCR 11, the sections; PCR 12, a command line given to it.
+//! A unified kernel image: the sections that systemd-stub takes and measures into PCR 11.
 //!
 //! Order and choice of the sections are those of systemd-measure(1) and systemd-stub(7); each is measured as its name with
 //! a NUL, then its content. Versions differ in the sections that they know, so that the stub's own version is asked.
@@ -7,8 +7,9 @@ use super::pe::PeImage;
 use super::{PredictError, Predicted};
 use crate::eventlog::Role;
 
-/// Measured sections in their order, and the first version of systemd-stub that measures each.
-const SECTIONS: [(&str, u32); 10] = [
+/// Measured sections in their order, and the first version of systemd-stub that measures each. `.dtbauto` and `.efifw`
+/// would follow: the stub chooses among them by the machine.
+const SECTIONS: [(&str, u32); 12] = [
     (".linux", 252),
     (".osrel", 252),
     (".cmdline", 252),
@@ -19,46 +20,55 @@ const SECTIONS: [(&str, u32); 10] = [
     (".uname", 254),
     (".sbat", 254),
     (".pcrpkey", 252),
+    (".profile", PROFILES),
+    (".hwids", 257),
 ];
 
-/// Sections out of which the stub chooses by the machine, or which change what the others mean, with the first version.
-const CHOSEN: [(&str, u32); 4] = [(".profile", 257), (".dtbauto", 257), (".hwids", 257), (".efifw", 258)];
+/// Sections that the stub measures where they fit the machine, with the first version that does.
+const CHOSEN: [(&str, u32); 2] = [(".dtbauto", 257), (".efifw", 258)];
 
 /// The first version that measures into PCR 11.
 const FIRST: u32 = 252;
 
-/// Since this version the stub adds files of its own to the initrd.
-const EXTENDS_INITRD: u32 = 257;
+/// The first version that knows profiles.
+const PROFILES: u32 = 257;
 
-/// A unified kernel image.
+/// A unified kernel image, seen through one of its profiles.
 #[derive(Debug, Clone)]
 pub struct Uki<'a> {
     image: PeImage<'a>,
     version: u32,
+    /// Sections before this place are shared by all profiles.
+    shared: usize,
+    /// The places of the profile's own sections: start and end.
+    own: (usize, usize),
 }
 
 impl<'a> Uki<'a> {
-    /// Finds stub and kernel in an image.
+    /// Finds stub, kernel and profile in an image. Profile 0 is the one that starts where none is named; an image without
+    /// profiles has no other.
     ///
     /// # Errors
-    /// [`PredictError`]: no PE image, no systemd-stub, a version before 252, no kernel, or sections that the stub chooses
-    /// by the machine.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, PredictError> {
+    /// [`PredictError`]: no PE image, no systemd-stub, a version before 252, no such profile, no kernel.
+    pub fn parse(bytes: &'a [u8], profile: u32) -> Result<Self, PredictError> {
         let image = PeImage::parse(bytes)?;
-        let magic = image.section(".sdmagic")?.ok_or(PredictError::NoStub)?;
-        let version = stub_version(magic).ok_or(PredictError::NoStub)?;
+        let magic = image.first_section(.., ".sdmagic")?.ok_or(PredictError::NoStub)?;
+        let version = component_version(magic, "systemd-stub ").ok_or(PredictError::NoStub)?;
         if version < FIRST {
             return Err(PredictError::StubVersion { version, first: FIRST });
         }
-        if image.section(".linux")?.is_none() {
+        let starts = if version < PROFILES { Vec::new() } else { image.places(".profile") };
+        let number = usize::try_from(profile).unwrap_or(usize::MAX);
+        let own = match (starts.get(number), starts.get(number.saturating_add(1))) {
+            (Some(start), end) => (*start, end.copied().unwrap_or(usize::MAX)),
+            (None, _) if profile == 0 => (0, 0),
+            (None, _) => return Err(PredictError::NoProfile { profile, profiles: starts.len().max(1) }),
+        };
+        let uki = Self { image, version, shared: starts.first().copied().unwrap_or(usize::MAX), own };
+        if uki.section(".linux")?.is_none() {
             return Err(PredictError::NoKernel);
         }
-        for (name, since) in CHOSEN {
-            if version >= since && image.section(name)?.is_some() {
-                return Err(PredictError::ChosenByMachine { section: name });
-            }
-        }
-        Ok(Self { image, version })
+        Ok(uki)
     }
 
     /// The image as a whole.
@@ -73,57 +83,48 @@ impl<'a> Uki<'a> {
         self.version
     }
 
+    /// A section as the stub takes it: the profile's own goes before the shared one, and an empty one is none.
+    ///
+    /// # Errors
+    /// [`PredictError`] for a section that is not in the file, and before version 257 for two of one name.
+    pub(super) fn section(&self, name: &str) -> Result<Option<&'a [u8]>, PredictError> {
+        let found = if self.version < PROFILES {
+            self.image.section(name)?
+        } else {
+            match self.image.first_section(self.own.0..self.own.1, name)? {
+                Some(own) => Some(own),
+                None => self.image.first_section(..self.shared, name)?,
+            }
+        };
+        Ok(found.filter(|content| !content.is_empty()))
+    }
+
+    /// The section, if the image has it, by which the stub's measurements of PCR 11 depend on the machine.
+    pub(super) fn chosen_by_machine(&self) -> Option<&'static str> {
+        let has = |name| !self.image.places(name).is_empty();
+        CHOSEN.into_iter().find(|(name, since)| self.version >= *since && has(name)).map(|(name, _)| name)
+    }
+
     /// The events of PCR 11.
     ///
     /// # Errors
-    /// [`PredictError`] for sections that are repeated or not in the file.
+    /// As [`section`](Self::section).
     pub(super) fn sections(&self, to: &mut Predicted) -> Result<(), PredictError> {
-        for (name, since) in SECTIONS {
-            let Some(content) = self.image.section(name)?.filter(|_| self.version >= since) else { continue };
-            if content.is_empty() {
-                continue;
-            }
+        for (name, _) in SECTIONS.into_iter().filter(|(_, since)| self.version >= *since) {
+            let Some(content) = self.section(name)? else { continue };
             let role = Role::of_section(name);
             to.hashed(11, "EV_IPL", role, &format!("{name}, its name"), &[name.as_bytes(), &[0]]);
             to.hashed(11, "EV_IPL", role, &format!("{name}, its content"), &[content]);
         }
         Ok(())
     }
-
-    /// The command line of the image, where all versions of the stub hand it on alike: printable, without white space
-    /// at its ends.
-    ///
-    /// # Errors
-    /// [`PredictError`] for a section that is repeated or not in the file.
-    pub(super) fn command_line(&self) -> Result<Option<&'a str>, PredictError> {
-        let Some(bytes) = self.image.section(".cmdline")? else { return Ok(None) };
-        let text = std::str::from_utf8(bytes.strip_suffix(&[0]).unwrap_or(bytes)).ok();
-        Ok(text
-            .filter(|text| !text.is_empty() && text.trim() == *text && !text.chars().any(char::is_control)))
-    }
-
-    /// The initrd that the kernel gets, where it is the section alone.
-    ///
-    /// # Errors
-    /// [`PredictError`] for a section that is repeated or not in the file.
-    pub(super) fn initrd(&self) -> Result<Option<&'a [u8]>, PredictError> {
-        for name in [".pcrsig", ".pcrpkey", ".ucode"] {
-            if self.image.section(name)?.is_some() {
-                return Ok(None);
-            }
-        }
-        if self.version >= EXTENDS_INITRD {
-            return Ok(None);
-        }
-        Ok(self.image.section(".initrd")?)
-    }
 }
 
-/// `#### LoaderInfo: systemd-stub 252.39-1 ####`
-fn stub_version(magic: &[u8]) -> Option<u32> {
+/// The version in `#### LoaderInfo: systemd-stub 252.39-1 ####`, for a component with a space behind its name.
+pub(super) fn component_version(magic: &[u8], component: &str) -> Option<u32> {
     let text = magic.get(..magic.len().min(256))?;
     let text = std::str::from_utf8(text).ok()?;
-    let (_, version) = text.split_once("systemd-stub ")?;
+    let (_, version) = text.split_once(component)?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).take(6).collect();
     digits.parse().ok()
 }

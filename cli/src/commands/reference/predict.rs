@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attest::reference::predict::{Boot, Payload, PredictError, SecureBootKeys, predict};
+use attest::reference::predict::{Beside, Boot, NamedFile, Payload, PredictError, SecureBootKeys, predict};
 
 use super::{OutArgs, ReferenceReport, ReleaseArgs, read_values};
 use crate::context::Context;
@@ -36,6 +36,18 @@ pub(crate) struct PredictArgs {
     /// The kernel's load options, exactly as its loader gives them; with --uki, options given to the image
     #[arg(long, value_name = "TEXT")]
     cmdline: Option<String>,
+    /// The profile of the image that is started, counted from 0
+    #[arg(long, value_name = "NUMBER", requires = "uki", default_value_t = 0)]
+    profile: u32,
+    /// The folder IMAGE.extra.d beside the image: add-ons, credentials, extensions
+    #[arg(long, value_name = "DIR", requires = "uki")]
+    extra: Option<PathBuf>,
+    /// The folder `loader` of the boot partition: add-ons and credentials of every image
+    #[arg(long, value_name = "DIR", requires = "uki")]
+    loader_dir: Option<PathBuf>,
+    /// The device starts the image with secure boot off
+    #[arg(long, conflicts_with_all = ["db", "pk"])]
+    secure_boot_off: bool,
     /// A boot loader before it; repeat in the order in which they start
     #[arg(long, value_name = "FILE")]
     boot_loader: Vec<PathBuf>,
@@ -73,6 +85,8 @@ struct Files {
     payload: Vec<u8>,
     initrd: Option<Vec<u8>>,
     loaders: Vec<(String, Vec<u8>)>,
+    /// Of IMAGE.extra.d, loader/addons, loader/credentials.
+    beside: [Vec<(String, Vec<u8>)>; 3],
     /// PK, KEK, db, dbx.
     keys: Option<[Vec<u8>; 4]>,
 }
@@ -85,11 +99,13 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<ReferenceRepo
         return Err(Failure::usage(format!("--base: its bank is {}, expected {}", base.bank, golden.bank)));
     }
     let files = read(args)?;
-    let loaders: Vec<_> =
-        files.loaders.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let loaders = named(&files.loaders);
+    let [extra, addons, credentials] = files.beside.each_ref().map(|files| named(files));
+    let beside = Beside { extra: &extra, addons: &addons, credentials: &credentials };
     let boot = Boot {
         loaders: &loaders,
-        payload: payload(args, &files),
+        payload: payload(args, &files, beside),
+        secure_boot: !args.secure_boot_off,
         keys: files.keys.as_ref().map(|[pk, kek, db, dbx]| SecureBootKeys { pk, kek, db, dbx }),
     };
     let predicted = predict(&boot, golden.bank).map_err(|error| match (&error, &args.uki) {
@@ -101,11 +117,15 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<ReferenceRepo
     Ok(args.out.write_values(&values)?.with_notes(notes))
 }
 
-fn payload<'f>(args: &'f PredictArgs, files: &'f Files) -> Payload<'f> {
+fn named(files: &[(String, Vec<u8>)]) -> Vec<NamedFile<'_>> {
+    files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect()
+}
+
+fn payload<'f>(args: &'f PredictArgs, files: &'f Files, beside: Beside<'f>) -> Payload<'f> {
     let (bytes, command_line) = (files.payload.as_slice(), args.cmdline.as_deref());
     match args.kernel {
         Some(_) => Payload::Kernel { bytes, command_line, initrd: files.initrd.as_deref() },
-        None => Payload::Uki { bytes, command_line },
+        None => Payload::Uki { bytes, command_line, profile: args.profile, beside },
     }
 }
 
@@ -114,6 +134,7 @@ fn read(args: &PredictArgs) -> Result<Files, Failure> {
     let list =
         |path: Option<&PathBuf>| path.map_or_else(|| Ok(Vec::new()), |path| files::read(path, MAX_LIST));
     let payload = args.uki.as_deref().or(args.kernel.as_deref()).unwrap_or(Path::new(""));
+    let of_loader = |name| args.loader_dir.as_ref().map(|path| path.join(name)).filter(|path| path.exists());
     let loaders = args.boot_loader.iter().map(|path| Ok((path.display().to_string(), image(path)?)));
     let keys = match &args.db {
         None => None,
@@ -128,6 +149,27 @@ fn read(args: &PredictArgs) -> Result<Files, Failure> {
         payload: image(payload)?,
         initrd: args.initrd.as_deref().map(image).transpose()?,
         loaders: loaders.collect::<Result<_, Failure>>()?,
+        beside: [
+            folder(args.extra.as_deref())?,
+            folder(of_loader("addons").as_deref())?,
+            folder(of_loader("credentials").as_deref())?,
+        ],
         keys,
     })
+}
+
+/// The files of a folder, without those in its folders; nothing, where none is named.
+fn folder(path: Option<&Path>) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // The stub takes up no name that is not ASCII.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if entry.path().is_file() {
+            found.push((name, files::read(&entry.path(), MAX_IMAGE)?));
+        }
+    }
+    Ok(found)
 }
