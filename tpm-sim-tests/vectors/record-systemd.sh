@@ -199,6 +199,8 @@ predict() {
     shift
     HALLMARK_STATE=$WORK/state "$HALLMARK" reference predict --product machine --release "$name" "$@" --out "$WORK/run-$name/got/predicted.json" \
         >"$WORK/run-$name/predict.log" || die "nothing predicted, see $WORK/run-$name/predict.log"
+    # The loader is described by its path, which is nobody's matter.
+    sed -i "s,$WORK/run-$name/,," "$WORK/run-$name/got/predicted.json"
 }
 
 # sections UKI OUT - its sections in their order, but for code, kernel and initrd
