@@ -63,10 +63,20 @@ pub struct ImaClaims {
     pub withdrawn_after: usize,
     /// Attested files of ended releases, measured before by the verifier's record, those of earlier parts of the list not included.
     pub ended_before: usize,
-    /// Attested files that count by their signature.
+    /// Attested files that count by their signature, of whichever form.
     pub signed_files: usize,
+    /// Those of them by a version 3 signature in `security.ima` over their fs-verity digest.
+    pub verity_signed_files: usize,
+    /// Those of them by a portable EVM signature: over contents, security attributes, owner and mode.
+    pub evm_signed_files: usize,
+    /// Those of them by an appended signature (modsig). All others have one in `security.ima` over their contents.
+    pub modsig_signed_files: usize,
     /// Attested files that the policy does not judge.
     pub excluded_files: usize,
+    /// Kernels that kexec has started since the boot, those in earlier parts of the list included; no boot log shows them (threat i04).
+    pub kexecs: usize,
+    /// The entries that they wrote, counted from 1 in the whole list: the first 10, those of earlier parts not included.
+    pub kexec_entries: Vec<u64>,
 }
 
 /// What the verifier itself had seen of the boot that is judged.

@@ -1,5 +1,6 @@
 //! The IMA list against the policy and the reference that the boot matched.
 
+mod kexec;
 mod lapsed;
 mod rules;
 #[cfg(test)]
@@ -14,8 +15,8 @@ use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
 use crate::evidence::ImaStart;
 use crate::ima::{
-    Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, Mark, MeasuredFiles, ResumeError,
-    Sightings, measure_rest, measure_seen,
+    Attesting, BOOT_AGGREGATE, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, Mark, MeasuredFiles,
+    ResumeError, Sightings, SignatureForm, measure_rest, measure_seen,
 };
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
@@ -101,6 +102,11 @@ fn measured<'a>(
     {
         return Err(ResumeError::Lapsed { release, at }.into());
     }
+    // Before they were counted they were unknown files, which are only in a state where the policy lets them pass.
+    let uncounted = part.earlier().is_some_and(|state| state.kexecs.is_none());
+    if uncounted && rules.unknown_files == Reaction::Report {
+        return Err(ResumeError::KexecsNotCounted.into());
+    }
     let options = ImaOptions { other_pcrs: rules.other_pcrs.clone(), ..ImaOptions::new(policy.quote.bank) };
     let (files, options) = match part.measure(list, &options, quote) {
         Err(ImaError::ExtendedOtherwise { bank, found, .. }) if rules.padded_sha1 == Reaction::Report => {
@@ -112,7 +118,7 @@ fn measured<'a>(
         other => (other?, options),
     };
     let bank = options.bank.algorithm;
-    let before = part.start.and(part.state);
+    let before = part.earlier();
     let value = |pcr| quote.value(bank, pcr).copied();
     let seen = part.seen(&options);
     let cuts: Vec<_> = releases.all().iter().filter_map(TrustedReference::counts_until).collect();
@@ -137,9 +143,9 @@ impl Part<'_> {
         self.record.sightings().map(|seen| seen.clone().comparable(options))
     }
 
-    /// Entries before the part.
-    fn earlier(&self) -> u64 {
-        self.start.and(self.state).map_or(0, |state| state.entries)
+    /// What is kept of the list before the part.
+    fn earlier(&self) -> Option<&ImaState> {
+        self.start.and(self.state)
     }
 
     fn measure<'l>(
@@ -162,8 +168,7 @@ impl Part<'_> {
 
 /// The quote covers the earlier parts as well: a rule that counts violations sees those of all parts (threat i05).
 fn count_earlier_parts(part: &Part<'_>, outcome: &mut Outcome) {
-    let earlier = part.start.and(part.state);
-    if let (Some(earlier), Some(claims)) = (earlier, outcome.claims.ima.as_mut()) {
+    if let (Some(earlier), Some(claims)) = (part.earlier(), outcome.claims.ima.as_mut()) {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         claims.attested = claims.attested.saturating_add(count(earlier.entries));
         claims.violations = claims.violations.saturating_add(count(earlier.violations));
@@ -192,15 +197,15 @@ struct Known<'k> {
     releases: &'k Releases<'k>,
     /// What the verifier saw before.
     seen: Option<&'k Sightings>,
-    /// Entries of the list before those that are judged.
-    earlier: u64,
+    /// What is kept of the list before the entries that are judged.
+    earlier: Option<&'k ImaState>,
 }
 
 impl<'k> Known<'k> {
     /// When an entry was seen first.
     fn seen(&self, entry: &Entry<'_>) -> Option<Timestamp> {
         let number = u64::try_from(entry.number()).ok()?;
-        self.seen?.covered(self.earlier.checked_add(number)?)
+        self.seen?.covered(self.earlier.map_or(0, |state| state.entries).checked_add(number)?)
     }
 
     fn knowledge(&self, entry: &Entry<'_>, key: &FileKey<'_>) -> Knowledge<'k> {
@@ -219,11 +224,15 @@ fn judge_files(known: Known<'_>, files: &MeasuredFiles<'_>, policy: &Policy, out
         not_yet_attested: files.not_yet_attested(),
         violations: files.violations(),
         unknown_files: tally.unknown,
-        signed_files: tally.signed,
+        signed_files: tally.signed.all,
+        verity_signed_files: tally.signed.verity,
+        evm_signed_files: tally.signed.portable,
+        modsig_signed_files: tally.signed.appended,
         excluded_files: tally.excluded,
         ..ImaClaims::default()
     };
     tally.lapsed.finish(&mut claims, &mut outcome.notes);
+    kexec::judge(rules, files, known.earlier, &mut claims, outcome);
     outcome.claims.ima = Some(claims);
     for claim in &mut outcome.claims.pcrs {
         let extended = claim.pcr == PcrIndex::IMA || rules.other_pcrs.contains(&claim.pcr);
@@ -254,12 +263,34 @@ fn judge_files(known: Known<'_>, files: &MeasuredFiles<'_>, policy: &Policy, out
     }
 }
 
+/// Files that count by their signature, by its form.
+#[derive(Debug, Default)]
+struct SignedFiles {
+    all: usize,
+    verity: usize,
+    portable: usize,
+    appended: usize,
+}
+
+impl SignedFiles {
+    fn count(&mut self, form: SignatureForm) {
+        self.all = self.all.saturating_add(1);
+        let of_form = match form {
+            SignatureForm::Contents => return,
+            SignatureForm::Verity => &mut self.verity,
+            SignatureForm::Portable => &mut self.portable,
+            SignatureForm::Appended => &mut self.appended,
+        };
+        *of_form = of_form.saturating_add(1);
+    }
+}
+
 /// What was found of the files so far. Only the first ones of a kind are named.
 #[derive(Debug, Default)]
 struct Tally {
     unknown: usize,
     weak: usize,
-    signed: usize,
+    signed: SignedFiles,
     excluded: usize,
     lapsed: LapsedFiles,
 }
@@ -284,8 +315,8 @@ impl Tally {
         match verdict {
             RuleVerdict::Excluded => self.excluded = self.excluded.saturating_add(1),
             RuleVerdict::Allowed => self.tell_weak(rules, entry, outcome),
-            RuleVerdict::Signed(hash) => {
-                self.signed = self.signed.saturating_add(1);
+            RuleVerdict::Signed(form, hash) => {
+                self.signed.count(form);
                 if STRONG.contains(&hash.name()) {
                     self.tell_weak(rules, entry, outcome);
                 } else {
@@ -364,6 +395,10 @@ fn unknown_file(known_by: Known<'_>, entry: &Entry<'_>) -> Reason {
             Knowledge::Known | Knowledge::Unknown if !known.is_empty() => {
                 format!("{path} has another content than in any reference")
             }
+            // The name alone is no kexec's (threat i16).
+            Knowledge::Known | Knowledge::Unknown if entry.path() == BOOT_AGGREGATE => format!(
+                "{path} is a file that no reference knows: no kernel that kexec started wrote this, its value is not the hash of the quoted boot PCRs"
+            ),
             Knowledge::Known | Knowledge::Unknown => format!("{path} is a file that no reference knows"),
         },
         place: format!("IMA list, entry {}", entry.number()),

@@ -1,6 +1,6 @@
 //! `ImaList ──measured(&VerifiedQuote)──▶ MeasuredFiles`.
 
-use super::boot_aggregate;
+use super::boot_aggregate::{self, BootAggregates};
 use super::entry::Entry;
 use super::error::ImaError;
 use super::list::ImaList;
@@ -93,6 +93,7 @@ where
     Ok(MeasuredFiles {
         covered: list.prefix(covered.end),
         boot_aggregate: Some(boot_aggregate),
+        further: if walk.aggregates > 1 { BootAggregates::of(&quoted) } else { BootAggregates::default() },
         attested: covered.entries,
         violations: covered.violations,
         not_yet_attested: walk.read.saturating_sub(covered.entries),
@@ -121,6 +122,7 @@ where
     Ok(MeasuredFiles {
         covered: list.prefix(covered.end),
         boot_aggregate: None,
+        further: if walk.aggregates > 0 { BootAggregates::of(&quoted) } else { BootAggregates::default() },
         attested: covered.entries,
         violations: covered.violations,
         not_yet_attested: walk.read.saturating_sub(covered.entries),
@@ -239,6 +241,8 @@ impl Through<'_> {
 struct Walk {
     registers: Registers,
     read: usize,
+    /// Entries with the name of the boot aggregate that the quote covers.
+    aggregates: usize,
     covered: Option<Covered>,
 }
 
@@ -249,7 +253,7 @@ impl Walk {
         registers: Registers,
         through: &mut Through<'_>,
     ) -> Result<Self, ImaError> {
-        let mut walk = Self { registers, read: 0, covered: None };
+        let mut walk = Self { registers, read: 0, aggregates: 0, covered: None };
         let mut violations = 0_usize;
         let mut entries = list.entries();
         while let Some(entry) = entries.next() {
@@ -261,6 +265,8 @@ impl Walk {
                 continue;
             }
             violations = violations.saturating_add(usize::from(entry.is_violation()));
+            walk.aggregates =
+                walk.aggregates.saturating_add(usize::from(entry.path() == boot_aggregate::NAME));
             // Register and value are of one bank, so there always is a next value.
             if let Some(next) = register.value.extend(&bank.extend_value(&entry, &listed)) {
                 register.value = next;
@@ -284,20 +290,35 @@ impl Walk {
 pub struct MeasuredFiles<'a> {
     covered: ImaList<'a>,
     boot_aggregate: Option<Digest>,
+    further: BootAggregates,
     attested: usize,
     violations: usize,
     not_yet_attested: usize,
 }
 
 impl<'a> MeasuredFiles<'a> {
-    /// What was measured: all attested entries but the boot aggregate and the violations, in the order of the list.
+    /// What was measured: all attested entries but boot aggregates and violations, in the order of the list.
     ///
     /// Violations are left out because nothing in them is authenticated (threat i13). An entry further on that is called
-    /// `boot_aggregate` is a file like any other (threat i16); after a kexec the kernel writes one.
-    pub fn files(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+    /// `boot_aggregate` is a file like any other (threat i16), unless it is one of [`kexecs`](Self::kexecs).
+    pub fn files(&self) -> impl Iterator<Item = Entry<'a>> {
+        self.after_first().filter(|entry| !entry.is_violation() && !self.further.has(entry))
+    }
+
+    /// The boot aggregates after the first: each is by a kernel that kexec started, which no boot log shows (threat i04).
+    ///
+    /// They have the hash of the quoted boot PCRs, in whichever form a kernel takes it, and no file behind them. A kernel that
+    /// took a bank which is not quoted is not told from a file of that name.
+    pub fn kexecs(&self) -> impl Iterator<Item = Entry<'a>> {
+        // Nearly no list has any, and need not be read for them.
+        let entries = (!self.further.is_empty()).then(|| self.after_first());
+        entries.into_iter().flatten().filter(|entry| self.further.has(entry))
+    }
+
+    fn after_first(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         // The prefix was parsed before: no error is left to meet.
         let first = usize::from(self.boot_aggregate.is_some());
-        self.covered.entries().skip(first).filter_map(Result::ok).filter(|entry| !entry.is_violation())
+        self.covered.entries().skip(first).filter_map(Result::ok)
     }
 
     /// The attested violations, for a report: their paths and digests are not authenticated.

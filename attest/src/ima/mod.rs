@@ -49,6 +49,7 @@ mod xattr;
 
 pub use appended::{AppendedError, AppendedSignature};
 pub use ascii::ascii_to_binary;
+pub(crate) use boot_aggregate::NAME as BOOT_AGGREGATE;
 pub use cut::{CutError, ListPosition};
 pub use entry::Entry;
 pub use error::{EntryError, ImaError};

@@ -18,12 +18,13 @@ use crate::pcr::PcrIndex;
 ///
 /// It is made after a pass only: who was refused sends the whole list again, so that no later part hides an earlier one.
 ///
-/// Version 1 had no times; what it says of the list still holds, and nothing is known of when. Version 2 has `seen`.
+/// Version 1 had no times; what it says of the list still holds, and nothing is known of when. Version 2 has `seen`, version 3
+/// `kexecs` as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImaState {
-    /// The format's version, 1 or 2.
+    /// The format's version, 1 to 3.
     #[serde(default = "first_version")]
     pub version: u32,
     /// The attestation key's Name, in hex.
@@ -39,6 +40,9 @@ pub struct ImaState {
     pub entries: u64,
     /// Violations among them.
     pub violations: u64,
+    /// Kernels that kexec started among them. Since version 3: before, such an entry was a file that no rule knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kexecs: Option<u64>,
     /// The PCR values that they lead to, which a quote had.
     pub values: Vec<KeptValue>,
     /// When how much of the list was seen. Since version 2.
@@ -58,7 +62,7 @@ pub enum StateError {
     Malformed(String),
     /// A version that this program does not know, or one without what it is to have.
     #[error(
-        "IMA state of version {found}, expected 1, or 2 with `seen`; remove the file, and have the device send its whole list"
+        "IMA state of version {found}, expected 1, 2 with `seen`, or 3 with `kexecs` too; remove the file, and have the device send its whole list"
     )]
     Version {
         /// The version found.
@@ -178,6 +182,9 @@ pub enum ResumeError {
         /// When it ended or was withdrawn.
         at: Timestamp,
     },
+    /// What is kept does not say whether kexec started kernels, and the policy only reported files that it did not know (threat i04).
+    #[error("what is kept does not say how many kernels kexec started; send the whole list")]
+    KexecsNotCounted,
     /// A PCR that is judged now, and of which nothing is kept.
     #[error("nothing is kept of PCR {pcr} in the judged bank; send the whole list")]
     NotKept {
@@ -217,13 +224,14 @@ impl ImaState {
         let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
         // The version first: what a later one has is unknown here, which would only be told as an unknown field.
         let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if !(1..=2).contains(&version) {
+        if !(1..=3).contains(&version) {
             return Err(StateError::Version { found: version });
         }
         let state: Self = serde_json::from_slice(bytes).map_err(malformed)?;
-        match &state.seen {
-            Some(seen) if version == 2 => seen.check(state.entries)?,
-            None if version == 1 => {}
+        match (&state.seen, state.kexecs) {
+            (Some(seen), Some(_)) if version == 3 => seen.check(state.entries)?,
+            (Some(seen), None) if version == 2 => seen.check(state.entries)?,
+            (None, None) if version == 1 => {}
             _ => return Err(StateError::Version { found: version }),
         }
         Ok(state)
@@ -260,7 +268,7 @@ impl ImaState {
         let sum = |earlier: fn(&Self) -> u64, more| before.map_or(0, earlier).checked_add(number(more)?);
         let entries = sum(|state| state.entries, files.attested())?;
         Some(Self {
-            version: 2,
+            version: 3,
             seen: Some(Sightings::after(seen.before, seen.sight, entries, &values, seen.cuts)),
             attester: attesting.attester.to_owned(),
             reset_count: attesting.reset_count,
@@ -268,6 +276,7 @@ impl ImaState {
             offset: sum(|state| state.offset, files.covered_bytes())?,
             entries,
             violations: sum(|state| state.violations, files.violations())?,
+            kexecs: Some(sum(|state| state.kexecs.unwrap_or(0), files.kexecs().count())?),
             values,
         })
     }

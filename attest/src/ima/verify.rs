@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::file_digest::FileDigest;
 use super::keyring::{EvmKeyring, ImaKeyring, Key};
 use super::portable::{self, PortableSignature, SignedContents};
-use super::signature::{ImaSignature, ImaSignatureError};
+use super::signature::{ImaSignature, ImaSignatureError, SignatureKind};
 use super::template::{Field, MODSIG};
 use super::xattr::IMA;
 use crate::digest::{Digest, HashAlgorithm};
@@ -27,8 +27,10 @@ pub struct SignerKeyrings<'k> {
 /// Which signature of a file was found to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureForm {
-    /// That of `security.ima`: over the contents, or the fs-verity digest.
+    /// That of `security.ima`, over the contents.
     Contents,
+    /// That of `security.ima`, over the fs-verity digest.
+    Verity,
     /// A portable one of `security.evm`: over contents, security attributes, owner and mode.
     Portable,
     /// An appended one: over the contents without it.
@@ -57,13 +59,8 @@ pub fn verify_signature<'k>(
     keyrings: &SignerKeyrings<'k>,
 ) -> Result<Signer<'k>, ImaSignatureError> {
     let mut refusal = ImaSignatureError::Missing;
-    for form in [SignatureForm::Portable, SignatureForm::Contents, SignatureForm::Appended] {
-        let signer = match form {
-            SignatureForm::Portable => portable(entry, keyrings),
-            SignatureForm::Contents => contents(entry, keyrings),
-            SignatureForm::Appended => appended(entry, keyrings),
-        };
-        match signer {
+    for verify in [portable, contents, appended] {
+        match verify(entry, keyrings) {
             Ok(signer) => return Ok(signer),
             Err(ImaSignatureError::Missing) => {}
             Err(
@@ -125,7 +122,12 @@ fn contents_by<'k>(
     let keys = of_contents(keyrings);
     let named = |key: &Key| key.has_id(signature.key_id);
     let keyring = keys.signer(named, || signature.key_id_hex(), &[digest], signature.signature)?;
-    Ok(Signer { keyring, form: SignatureForm::Contents, hash: digest.algorithm() })
+    let form = match signature.kind {
+        SignatureKind::Verity => SignatureForm::Verity,
+        // A portable one has no such digest, and was refused with it.
+        SignatureKind::Contents | SignatureKind::EvmPortable => SignatureForm::Contents,
+    };
+    Ok(Signer { keyring, form, hash: digest.algorithm() })
 }
 
 fn appended<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Signer<'k>, ImaSignatureError> {

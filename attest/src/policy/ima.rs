@@ -47,6 +47,9 @@ pub struct ImaRules {
     /// Paths whose files are not judged, as patterns that match from end to end (threat i06).
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// How many other kernels kexec may have started since the boot. No boot log shows them (threat i04).
+    #[serde(default)]
+    pub kexec_maximum: u32,
     /// Keys that files are signed with: certificates and public keys in PEM, under a name.
     #[serde(default)]
     pub keyrings: BTreeMap<String, Vec<String>>,
@@ -157,6 +160,12 @@ impl ImaRules {
             findings.wrong(
                 "ima.withdrawn_after",
                 "\"report\" while withdrawn_before is \"refuse\": a file would be worse for having been measured earlier",
+            );
+        }
+        if self.kexec_maximum > 0 {
+            findings.weak(
+                "ima.kexec_maximum",
+                "no boot log shows a kernel that kexec starts; have the devices' IMA policy measure it (KEXEC_KERNEL_CHECK, KEXEC_CMDLINE) and name its command lines in ima.buffers (threat i04)",
             );
         }
         if self.list == Demand::Optional {

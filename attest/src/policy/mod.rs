@@ -339,7 +339,7 @@ references = ["golden.json"]
     #[test]
     fn weak_settings_of_every_section_are_told() {
         let text = GOOD.replace("[boot]", "[boot]\nrevoked = \"report\"\nwithdrawn_release = \"report\"\ndebugger = \"report\"\nsetup_mode = \"allow\"\noption_roms = \"allow\"\ndma_protection = \"allow\"\nexit_boot_services = \"allow\"\nevent_placement = \"allow\"\nended_before = \"allow\"")
-            + "[ima]\nlist = \"optional\"\nunknown_files = \"report\"\nviolations = \"report\"\nweak_digests = \"report\"\npadded_sha1 = \"report\"\nwithdrawn_before = \"allow\"\nwithdrawn_after = \"report\"\nexclude = [\"/tmp/**\"]\n";
+            + "[ima]\nlist = \"optional\"\nunknown_files = \"report\"\nviolations = \"report\"\nweak_digests = \"report\"\npadded_sha1 = \"report\"\nwithdrawn_before = \"allow\"\nwithdrawn_after = \"report\"\nexclude = [\"/tmp/**\"]\nkexec_maximum = 1\n";
         let (_, weaknesses) = Policy::check(&text).unwrap();
         let fields: Vec<_> = weaknesses.iter().map(|weak| weak.field.as_str()).collect();
         for field in [
@@ -360,6 +360,7 @@ references = ["golden.json"]
             "ima.weak_digests",
             "ima.padded_sha1",
             "ima.exclude[0]",
+            "ima.kexec_maximum",
         ] {
             assert_eq!(fields.iter().filter(|found| **found == field).count(), 1, "{field}: {fields:?}");
         }

@@ -233,6 +233,9 @@ impl Report for AppraisalReport {
                 ),
             )?;
         }
+        if let Some(count) = self.claims.ima.as_ref().map(|ima| ima.kexecs).filter(|count| *count > 0) {
+            page.row("kexec", format_args!("{count} kernels started since the boot, in no boot log"))?;
+        }
         self.lapsed_releases(page)?;
         if let Some(next) = &self.ima_next {
             page.row("IMA list", format_args!("next from {next}"))?;

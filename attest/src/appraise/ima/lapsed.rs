@@ -22,7 +22,7 @@ pub(super) fn decides(lapsed: &Lapsed<'_>, verdict: &RuleVerdict) -> bool {
         RuleVerdict::Excluded | RuleVerdict::Allowed | RuleVerdict::OtherBuffer | RuleVerdict::ForeignKey => {
             false
         }
-        RuleVerdict::Signed(_) => lapsed.withdrawn,
+        RuleVerdict::Signed(..) => lapsed.withdrawn,
         // Of a release that has ended nobody knows a file any more that came in later.
         RuleVerdict::Unknown | RuleVerdict::BadSignature(_) => {
             lapsed.withdrawn || lapsed.measured == Measured::Before

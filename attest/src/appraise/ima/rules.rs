@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::digest::HashAlgorithm;
-use crate::ima::{Entry, EvmKeyring, Field, ImaKeyring, ImaSignatureError, SignerKeyrings, verify_signature};
+use crate::ima::{
+    Entry, EvmKeyring, Field, ImaKeyring, ImaSignatureError, SignatureForm, SignerKeyrings, verify_signature,
+};
 use crate::policy::{ImaRules, PathGlob, Reaction};
 use crate::reference::{FileIndex, FileKey};
 
@@ -60,8 +62,8 @@ pub(super) enum RuleVerdict {
     Excluded,
     /// A digest of the policy.
     Allowed,
-    /// Signed by a key of a keyring that the policy names for the path, over a digest of this hash at the weakest.
-    Signed(HashAlgorithm),
+    /// Signed in this form by a key of a keyring that the policy names for the path, over a digest of this hash at the weakest.
+    Signed(SignatureForm, HashAlgorithm),
     /// No rule has it.
     Unknown,
     /// A rule asks for a signature, and it does not count.
@@ -166,7 +168,7 @@ impl ImaRuleSet {
             }
             let Pattern { contents, evm, .. } = pattern;
             match verify_signature(entry, &SignerKeyrings { contents, evm, allow_sha1: self.allow_sha1 }) {
-                Ok(signer) => return RuleVerdict::Signed(signer.hash),
+                Ok(signer) => return RuleVerdict::Signed(signer.form, signer.hash),
                 Err(error) => verdict = RuleVerdict::BadSignature(error),
             }
         }

@@ -1,5 +1,6 @@
 //! Files against the rules of a policy.
 
+mod kexec;
 mod lapsed;
 
 use std::collections::BTreeMap;
@@ -113,7 +114,7 @@ fn i07_recorded_signed_files_count_under_their_rule_and_keyring() {
     );
     let set = ImaRuleSet::compile(&rules, vec![keyring("vendor"), other_keyring("other")]).unwrap();
     let [program, text] = recorded_signed().try_into().unwrap();
-    assert_eq!(verdict(&set, &program), RuleVerdict::Signed(HashAlgorithm::Sha256));
+    assert_eq!(verdict(&set, &program), RuleVerdict::Signed(SignatureForm::Contents, HashAlgorithm::Sha256));
     // i15: a key of another keyring than the rule's verifies nothing.
     let by_other = verdict(&set, &text);
     assert!(
@@ -176,10 +177,30 @@ fn judged_with(
     releases: &Releases<'_>,
     seen: Option<&Sightings>,
 ) -> Outcome {
+    judged_after(None, rules, keyrings, files, releases, seen)
+}
+
+/// The boot PCRs of the machine.
+fn boot_values() -> BTreeMap<u32, Digest> {
+    (0..10).map(|pcr| (pcr, SHA256.digest(&[9]))).collect()
+}
+
+fn boot_aggregate() -> Vec<u8> {
+    let aggregate = SHA256.digest_parts(&boot_values().values().map(Digest::as_bytes).collect::<Vec<_>>());
+    entry("ima-sig", &aggregate, b"boot_aggregate", b"")
+}
+
+fn judged_after(
+    earlier: Option<&ImaState>,
+    rules: &ImaRules,
+    keyrings: Vec<ImaKeyring>,
+    files: &[Vec<u8>],
+    releases: &Releases<'_>,
+    seen: Option<&Sightings>,
+) -> Outcome {
     let set = ImaRuleSet::compile(rules, keyrings).unwrap();
-    let values: BTreeMap<u32, Digest> = (0..10).map(|pcr| (pcr, SHA256.digest(&[9]))).collect();
-    let aggregate = SHA256.digest_parts(&values.values().map(Digest::as_bytes).collect::<Vec<_>>());
-    let list = [entry("ima-sig", &aggregate, b"boot_aggregate", b""), files.concat()].concat();
+    let values = boot_values();
+    let list = [boot_aggregate(), files.concat()].concat();
     let ten = *replay(&ImaList::new(&list), &[SHA256.into()]).unwrap().get(SHA256, PcrIndex::IMA).unwrap();
     let quoted = |bank, pcr: PcrIndex| match (bank, u32::from(pcr)) {
         (SHA256, 10) => Some(ten),
@@ -193,7 +214,7 @@ fn judged_with(
     )
     .unwrap();
     let mut outcome = Outcome::default();
-    let known = Known { rules, compiled: &set, releases, seen, earlier: 0 };
+    let known = Known { rules, compiled: &set, releases, seen, earlier };
     judge_files(known, &measured, &policy, &mut outcome);
     outcome
 }
@@ -220,6 +241,7 @@ fn files_are_counted_by_how_they_were_judged_and_only_the_first_are_named() {
     let outcome = judged(&rules, vec![keyring("v")], &files);
     let claims = outcome.claims.ima.unwrap();
     assert_eq!((claims.excluded_files, claims.signed_files, claims.unknown_files), (1, 1, 25));
+    assert_eq!((claims.verity_signed_files, claims.evm_signed_files, claims.modsig_signed_files), (0, 0, 0));
     assert_eq!(outcome.reasons.len(), NAMED_FILES);
     assert!(outcome.reasons.iter().all(|reason| reason.id == "i12"));
     assert!(outcome.notes[0].starts_with("15 more files"), "{:?}", outcome.notes);
@@ -277,12 +299,12 @@ fn i07_no_renamed_template_makes_an_unverified_signature_count() {
     // The right signature in a field that is not verified, and the same bytes as a portable EVM signature.
     for field in ["evmsig", "modsig", "xattrvalues", "buf"] {
         let bytes = entry(&format!("d-ng|n-ng|{field}"), &digest, path, &signature);
-        assert!(!matches!(verdict(&set, &bytes), RuleVerdict::Signed(_)), "{field}");
+        assert!(!matches!(verdict(&set, &bytes), RuleVerdict::Signed(..)), "{field}");
         assert_ne!(verdict(&set, &bytes), RuleVerdict::Allowed, "{field}");
     }
     assert_eq!(
         verdict(&set, &entry("d-ng|n-ng|sig", &digest, path, &signature)),
-        RuleVerdict::Signed(HashAlgorithm::Sha256)
+        RuleVerdict::Signed(SignatureForm::Contents, HashAlgorithm::Sha256)
     );
     signature[0] = 5;
     let portable = verdict(&set, &entry("ima-sig", &digest, path, &signature));

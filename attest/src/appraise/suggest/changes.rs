@@ -19,7 +19,7 @@ pub(super) fn changes(policy: &Policy, reason: &Reason) -> Vec<Change> {
         "reference" => lapsed(policy),
         "command-line" | "firmware-version" => texts(policy, reason),
         "dbx" | "e20" | "sbat" => minima(policy),
-        id if is_of_files(id) => ima(policy, id),
+        id if is_of_files(id) => ima(policy, reason),
         id => boot(policy, id),
     };
     if matches!(reason.id, "reference" | "e01" | "e08" | "e15" | "e16" | "q05" | "q14") {
@@ -127,12 +127,17 @@ fn minima(policy: &Policy) -> Vec<Change> {
     ]
 }
 
-fn ima(policy: &Policy, id: &str) -> Vec<Change> {
+fn ima(policy: &Policy, reason: &Reason) -> Vec<Change> {
     let rule = |field: &str, value: &str, set: fn(&mut ImaRules)| {
         vec![change(policy, field, Some(value), |policy| policy.ima.iter_mut().for_each(set))]
     };
     let report = "\"report\"";
-    match id {
+    // Of what i04 is about only kexec counts anything; for the rest there is no rule.
+    if let ("i04", Ok(count)) = (reason.id, reason.found.parse::<u32>()) {
+        let set = |policy: &mut Policy| policy.ima.iter_mut().for_each(|rules| rules.kexec_maximum = count);
+        return vec![change(policy, "ima.kexec_maximum", Some(&reason.found), set)];
+    }
+    match reason.id {
         "ima-list" => rule("ima.list", "\"optional\"", |rules| rules.list = Demand::Optional),
         "i18" => lapsed_files(policy),
         "i05" => rule("ima.violations", report, |rules| rules.violations = Reaction::Report),

@@ -85,6 +85,17 @@ fn each_rule_has_the_field_that_loosens_it() {
 }
 
 #[test]
+fn i04_a_kexec_is_answered_by_the_count_that_was_found_and_nothing_else_of_i04_is() {
+    let kexecs = Reason { found: "3".to_owned(), ..reason("i04", "IMA list") };
+    let changes = changes(&policy(), &kexecs);
+    let [change] = changes.as_slice() else { panic!() };
+    assert_eq!(change.line, "ima.kexec_maximum = 3");
+    assert!(change.weakens.contains("kernel"), "{}", change.weakens);
+    assert_eq!(change.policy.ima.as_ref().unwrap().kexec_maximum, 3);
+    assert_eq!(lines("i04"), ["ima.unknown_files = \"report\""]);
+}
+
+#[test]
 fn every_answer_says_what_it_weakens_and_changes_something() {
     for id in [
         "reference",

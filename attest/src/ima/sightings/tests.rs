@@ -161,20 +161,21 @@ fn i19_marks_that_do_not_rise_or_lie_outside_are_refused() {
 
 fn state() -> ImaState {
     ImaState {
-        version: 2,
+        version: 3,
         attester: "000b01".to_owned(),
         reset_count: 7,
         policy: HashAlgorithm::Sha256.digest(b"policy"),
         offset: 1234,
         entries: 30,
         violations: 0,
+        kexecs: Some(1),
         values: values(30).to_vec(),
         seen: Some(seen(&[(0, 10), (100, 30)])),
     }
 }
 
 #[test]
-fn i19_states_of_both_versions_are_read_and_others_refused() {
+fn i19_states_of_all_versions_are_read_and_others_refused() {
     let state = state();
     assert_eq!(ImaState::parse(&state.to_json().unwrap()).unwrap(), state);
     let json = serde_json::to_value(&state).unwrap();
@@ -187,14 +188,28 @@ fn i19_states_of_both_versions_are_read_and_others_refused() {
     let old = with(|json| {
         json.remove("version");
         json.remove("seen");
+        json.remove("kexecs");
     });
-    assert_eq!(old.unwrap(), ImaState { version: 1, seen: None, ..state });
+    assert_eq!(old.unwrap(), ImaState { version: 1, seen: None, kexecs: None, ..state.clone() });
+    let second = with(|json| {
+        json.insert("version".to_owned(), 2.into());
+        json.remove("kexecs");
+    });
+    assert_eq!(second.unwrap(), ImaState { version: 2, kexecs: None, ..state });
     let later = with(|json| {
-        json.insert("version".to_owned(), 3.into());
+        json.insert("version".to_owned(), 4.into());
         json.insert("something".to_owned(), 1.into());
     });
-    assert_eq!(later.unwrap_err(), StateError::Version { found: 3 });
-    assert_eq!(with(|json| drop(json.remove("seen"))).unwrap_err(), StateError::Version { found: 2 });
+    assert_eq!(later.unwrap_err(), StateError::Version { found: 4 });
+    // A count left out would let kexec be forgotten (threat i04), and one in an older version was written by nobody.
+    for field in ["seen", "kexecs"] {
+        let mut json = json.clone();
+        json.as_object_mut().unwrap().remove(field);
+        let error = ImaState::parse(json.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error, StateError::Version { found: 3 }, "{field}");
+    }
+    let counted = with(|json| drop(json.insert("version".to_owned(), 2.into())));
+    assert_eq!(counted.unwrap_err(), StateError::Version { found: 2 });
     assert!(with(|json| drop(json.remove("version"))).is_err());
     assert!(with(|json| json["seen"]["marks"][1]["at"] = "2020-01-01T00:00:00Z".into()).is_err());
     let many: fn(&mut serde_json::Map<String, serde_json::Value>) = |json| {

@@ -1,8 +1,7 @@
 //! The entry that ties a list to its boot.
 
 use super::build::*;
-use crate::digest::HashAlgorithm;
-use crate::ima::{Bank, ImaError, ImaOptions};
+use crate::ima::{Bank, Entry, ImaError, ImaOptions};
 use crate::pcr::PcrIndex;
 
 #[test]
@@ -91,11 +90,79 @@ fn i04_a_pcr_that_was_never_extended_attests_nothing() {
     }
 }
 
+fn paths<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Vec<&'a [u8]> {
+    entries.map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn i04_a_kernel_that_kexec_started_is_told_by_the_boot_aggregate_that_it_writes() {
+    // Another kernel takes the bank and the number of PCRs that it likes.
+    for (bank, count) in [(SHA256, 10), (SHA256, 8), (SHA1, 8), (SHA384, 10)] {
+        let bytes = list(&[file(b"/bin/a"), boot_aggregate(bank, count), file(b"/bin/b")]);
+        let measured = Quoted::after(&bytes, &[SHA256.into()]).measure_sha256(&bytes).unwrap();
+        assert_eq!(measured.kexecs().map(|entry| entry.number()).collect::<Vec<_>>(), [3]);
+        assert_eq!(paths(measured.files()), [b"/bin/a", b"/bin/b"]);
+        assert_eq!(measured.attested(), 4);
+    }
+    let bytes = list(&[boot_aggregate(SHA1, 10)]);
+    let measured = Quoted::after(&bytes, &[SHA256.into()]).measure_sha256(&bytes).unwrap();
+    assert_eq!((measured.kexecs().count(), measured.files().count()), (0, 1), "no kernel hashes these");
+}
+
+#[test]
+fn i04_what_the_quote_does_not_cover_is_no_kexec_yet() {
+    let covered = list(&[file(b"/bin/a")]);
+    let bytes = [covered.clone(), boot_aggregate(SHA256, 10)].concat();
+    let measured = Quoted::after(&covered, &[SHA256.into()]).measure_sha256(&bytes).unwrap();
+    assert_eq!((measured.kexecs().count(), measured.not_yet_attested()), (0, 1));
+}
+
 #[test]
 fn i16_a_file_called_boot_aggregate_later_is_an_ordinary_file() {
-    let second = entry(10, "ima-sig", &[&d_ng("sha256", &[1; 32]), &name(b"boot_aggregate"), b""]);
-    let bytes = list(&[file(b"/bin/a"), second, boot_aggregate(HashAlgorithm::Sha256, 10)]);
+    let right = SHA256.digest(
+        &(0..10_u32).flat_map(|i| SHA256.digest(&i.to_le_bytes()).as_bytes().to_vec()).collect::<Vec<_>>(),
+    );
+    let d = d_ng("sha256", right.as_bytes());
+    let (verity, contents) = (d_ng("verity:sha256", right.as_bytes()), d_ng("ima:sha256", right.as_bytes()));
+    let n = name(b"boot_aggregate");
+    let sha512 = d_ng("sha512", &[right.as_bytes(), right.as_bytes()].concat());
+    let other = d_ng("sha256", SHA256.digest(b"another boot").as_bytes());
+    let further = |template, fields: &[&[u8]]| {
+        let bytes = list(&[entry(10, template, fields)]);
+        let quoted = Quoted::after(&bytes, &[SHA256.into()]);
+        let measured = quoted.measure_sha256(&bytes).unwrap();
+        (measured.kexecs().count(), measured.files().count())
+    };
+    // What other kernels write, and with which templates.
+    assert_eq!(further("ima-sig", &[&d, &n, b""]), (1, 0));
+    assert_eq!(further("ima-ng", &[&d, &n]), (1, 0));
+    assert_eq!(further("ima-sigv2", &[&contents, &n, b""]), (1, 0));
+    assert_eq!(further("ima-modsig", &[&d, &n, b"", b"", b""]), (1, 0));
+    assert_eq!(further("evm-sig", &[&d, &n, b"", b"", b"", b"", b"", b"", b""]), (1, 0));
+    // Another value, kind of digest, hash or name.
+    assert_eq!(further("ima-sig", &[&other, &n, b""]), (0, 1));
+    assert_eq!(further("ima-sig", &[&sha512, &n, b""]), (0, 1));
+    assert_eq!(further("ima-sigv2", &[&verity, &n, b""]), (0, 1));
+    assert_eq!(further("ima-sig", &[&d, &name(b"/boot_aggregate"), b""]), (0, 1));
+    // A buffer, or a file: it has a signature, attributes, an owner.
+    assert_eq!(further("ima-buf", &[&d, &n, b""]), (0, 1));
+    assert_eq!(further("ima-sig", &[&d, &n, &[3, 2]]), (0, 1));
+    let root = [0; 4];
+    assert_eq!(further("evm-sig", &[&d, &n, b"", b"", b"", b"", &root, &root, &[0; 2]]), (0, 1));
+}
+
+#[test]
+fn i16_no_violation_and_no_aggregate_of_an_unquoted_bank_is_a_kexec() {
+    let bytes = list(&[violation(b"boot_aggregate"), boot_aggregate(SHA384, 10)]);
+    let quoted = Quoted::after(&bytes, &[SHA256.into()]).without(SHA384, 0);
+    let measured = quoted.measure_sha256(&bytes).unwrap();
+    assert_eq!((measured.kexecs().count(), measured.violations()), (0, 1));
+    assert_eq!(paths(measured.files()), [b"boot_aggregate"]);
+}
+
+#[test]
+fn i04_big_endian_kernels_kexec_too() {
+    let bytes = big_endian(&list(&[file(b"/bin/a"), boot_aggregate(SHA256, 10)]));
     let measured = Quoted::after(&bytes, &[SHA256.into()]).measure_sha256(&bytes).unwrap();
-    let paths: Vec<&[u8]> = measured.files().map(|entry| entry.path()).collect();
-    assert_eq!(paths, [b"/bin/a".as_slice(), b"boot_aggregate", b"boot_aggregate"]);
+    assert_eq!((measured.kexecs().count(), measured.files().count()), (1, 1));
 }

@@ -135,6 +135,22 @@ fn i11_after_a_reboot_or_for_another_key_or_policy_the_list_starts_again() {
 }
 
 #[test]
+fn i04_kexecs_are_counted_over_all_parts_of_a_list() {
+    let first = list(&[file(b"/bin/a"), boot_aggregate(SHA256, 10)]);
+    let whole = [first.clone(), boot_aggregate(SHA256, 8), file(b"/bin/b")].concat();
+    let earlier = Quoted::after(&first, &[SHA256.into()]);
+    let state = state(&earlier.measure_sha256(&first).unwrap(), None, &earlier);
+    assert_eq!(state.kexecs, Some(1));
+    let quoted = Quoted::after(&whole, &[SHA256.into()]);
+    // A part has no first aggregate: the first that it begins with is a further one.
+    let files = rest(&whole[first.len()..], &state, &quoted).unwrap();
+    assert_eq!((files.kexecs().count(), files.files().count()), (1, 1));
+    assert_eq!(super::resume::state(&files, Some(&state), &quoted).kexecs, Some(2));
+    let old = ImaState { kexecs: None, ..state };
+    assert_eq!(super::resume::state(&files, Some(&old), &quoted).kexecs, Some(1));
+}
+
+#[test]
 fn i17_a_list_that_the_kernel_has_trimmed_carries_on_from_the_state_or_says_what_is_missing() {
     let (whole, state, quoted) = parts();
     let trimmed = &whole[usize::try_from(state.offset).unwrap()..];

@@ -17,6 +17,7 @@ impl ImaRules {
             padded_sha1,
             other_pcrs,
             exclude,
+            kexec_maximum,
             keyrings,
             evm_keyrings,
             revoked_keys,
@@ -57,6 +58,11 @@ impl ImaRules {
                 "The list may extend PCR {} besides PCR 10, and the quote covers them.",
                 numbers(other_pcrs)
             )
+        });
+        words.say(match kexec_maximum {
+            0 => "kexec has started no other kernel since the boot.".to_owned(),
+            1 => "kexec has started one other kernel since the boot at most.".to_owned(),
+            count => format!("kexec has started {count} other kernels since the boot at most."),
         });
         for (name, files) in keyrings {
             words.say(format!("Keyring {name} has the keys in {}.", listed(files)));

@@ -97,6 +97,9 @@ fn ima(field: &str) -> &'static str {
         "other_pcrs" => "entries may go to a PCR that other software extends too (threat i09)",
         "exclude" => "any file may run under that path, unseen",
         "keyrings" | "evm_keyrings" => "whatever the added key signs may run where the keyring counts",
+        "kexec_maximum" => {
+            "a kernel that no boot log and no reference of the boot knows may run on any device"
+        }
         "revoked_keys" => "files that a lost key signed count again (threat i15)",
         "measured_keyrings" => "a key that the policy does not have may vouch for files (threat i15)",
         "buffers" => "the added buffer counts on every device, e.g. another command line at kexec",
