@@ -39,6 +39,23 @@ fn v02_loops_in_loops_end_after_a_number_of_steps() {
     }
 }
 
+/// What a device sends, for example a word of its command line, is read as a number only where that costs nothing.
+#[test]
+fn v02_a_number_of_a_billion_digits_is_not_written_out() {
+    let rules = "deny contains \"x\" if to_number(input.t) > 5";
+    for (text, why) in [
+        ("1e999999999", "to_number: expected digits, without an exponent"),
+        ("-0.1E999999999", "to_number: expected digits, without an exponent"),
+        (&*"9".repeat(65), "to_number: more than 64 bytes"),
+        ("many", "to_number: expected the text of a number"),
+    ] {
+        assert_failed(&outcome(rules, &format!("{{\"t\":\"{text}\"}}")), why);
+    }
+    for (value, denied) in [("\"6\"", 1), ("\"5.5\"", 1), ("\"-6\"", 0), ("6", 1), ("true", 0), ("null", 0)] {
+        assert_eq!(outcome(rules, &format!("{{\"t\":{value}}}")).len(), denied, "{value}");
+    }
+}
+
 #[test]
 fn v02_texts_and_arrays_stop_growing() {
     let doubled = |line: &str| {

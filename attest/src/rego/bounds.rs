@@ -18,6 +18,8 @@ use thiserror::Error;
 pub const MAX_STEPS: u32 = 1_000_000;
 /// Largest text that `sprintf` and `concat` make, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
+/// Longest text that `to_number` reads, in bytes.
+pub const MAX_NUMBER: usize = 64;
 /// Longest array that `array.concat` makes.
 pub const MAX_ARRAY: usize = 64 * 1024;
 
@@ -70,6 +72,7 @@ pub(super) fn replace_builtins(engine: &mut Engine) -> bool {
             2,
             Box::new(|given: Vec<Value>| Ok(array_concat(&given)?)),
         ),
+        engine.add_extension("to_number".to_owned(), 1, Box::new(|given: Vec<Value>| Ok(to_number(&given)?))),
     ];
     added.iter().all(Result::is_ok)
 }
@@ -201,4 +204,25 @@ fn array_concat(given: &[Value]) -> Result<Value, BuiltinError> {
         return Err(BuiltinError::Large { function: "array.concat", most: MAX_ARRAY, unit: "elements" });
     }
     Ok(Value::from(first.iter().chain(second.iter()).cloned().collect::<Vec<_>>()))
+}
+
+/// `to_number(VALUE)`: a short text without an exponent. The engine writes out what `1e999999999` stands for.
+fn to_number(given: &[Value]) -> Result<Value, BuiltinError> {
+    let wrong = |what| BuiltinError::Wrong { function: "to_number", what };
+    match given {
+        [Value::Null | Value::Bool(false)] => Ok(Value::from(0_u64)),
+        [Value::Bool(true)] => Ok(Value::from(1_u64)),
+        [Value::Number(number)] => Ok(Value::Number(number.clone())),
+        [Value::String(text)] if text.len() > MAX_NUMBER => {
+            Err(BuiltinError::Large { function: "to_number", most: MAX_NUMBER, unit: "bytes" })
+        }
+        [Value::String(text)] if text.contains(['e', 'E']) => {
+            Err(wrong("expected digits, without an exponent"))
+        }
+        [Value::String(text)] => match Value::from_json_str(text) {
+            Ok(Value::Number(number)) => Ok(Value::Number(number)),
+            _ => Err(wrong("expected the text of a number")),
+        },
+        _ => Err(wrong("expected a number, text, boolean or null")),
+    }
 }

@@ -1,13 +1,16 @@
 //! How deep a Rego text may be nested, decided before it is parsed.
 //!
 //! The engine's parser and interpreter recurse on expressions and bound only some of that. So the depth that a text can lead to
-//! is bounded here, by its tokens: brackets inside brackets, and operators in one statement. It is no parser: it may
-//! refuse a strange text that would be harmless, and nothing else.
+//! is bounded here, by its tokens: brackets inside brackets, and operators in one statement. So are numbers, which the parser
+//! writes out. It is no parser: it may refuse a strange text that would be harmless, and nothing else.
 
 /// Most brackets that are open at once.
 const MAX_BRACKETS: usize = 24;
 /// Most operators and keywords in one statement, on one level of brackets.
 const MAX_OPERATORS: usize = 48;
+
+/// Most digits of a number.
+const MAX_DIGITS: usize = 64;
 
 /// Words after which, and before which, a statement goes on.
 const KEYWORDS: &[&[u8]] = &[
@@ -108,6 +111,9 @@ impl Shape<'_> {
         if KEYWORDS.contains(&word.as_slice()) {
             return self.operator();
         }
+        if first.is_ascii_digit() && (word.len() > MAX_DIGITS || !word.iter().all(u8::is_ascii_digit)) {
+            return Err(format!("expected a number of at most {MAX_DIGITS} digits, without an exponent"));
+        }
         self.operand();
         Ok(())
     }
@@ -196,6 +202,18 @@ mod tests {
             "# c\n(".repeat(100),
         ] {
             assert!(check(&deep).is_err(), "{deep}");
+        }
+    }
+
+    #[test]
+    fn v03_numbers_that_would_be_written_out_are_refused() {
+        for large in
+            ["0e888888888", "1e888888888", "1E9", "a := [1, 1.5e888888888]", "-1e+888888888", &"9".repeat(65)]
+        {
+            assert!(check(large).is_err(), "{large}");
+        }
+        for harmless in ["1.25", "a1e5 := 1", "x == 18446744073709551615", "\"1e9\"", "# 1e9"] {
+            check(harmless).unwrap();
         }
     }
 
