@@ -312,7 +312,9 @@ impl ImaState {
         for KeptValue { pcr, value } in &kept.values {
             let said =
                 start.values.iter().find(|said| said.0 == value.algorithm().tpm_id() && said.1 == pcr.get());
-            if said.is_none_or(|said| said.2.as_slice() != value.as_bytes()) {
+            // A list tells nothing of a PCR that none of its entries extended.
+            let untouched = *value == pcr.start(value.algorithm());
+            if said.map_or(!untouched, |said| said.2.as_slice() != value.as_bytes()) {
                 let found = said.map_or_else(|| "nothing".to_owned(), |said| hex::encode(&said.2));
                 return Err(ResumeError::Value { pcr: *pcr, kept: *value, found, entries: kept.entries });
             }

@@ -76,6 +76,11 @@ const HARDWARE: usize = 4;
 /// "Cryptographic validation of the evidence has failed", of every aspect.
 const CRYPTOGRAPHY_FAILED: i8 = 99;
 
+/// The least value of the tier [`Tier::Contraindicated`].
+const CONTRAINDICATED: i8 = 96;
+/// "Passed, but there are warnings", of hardware and configuration.
+const TOLERATED: i8 = 32;
+
 /// Values for some aspects of a device; an aspect without one was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrustVector([Option<i8>; ASPECTS.len()]);
@@ -126,14 +131,20 @@ fn instance(appraisal: &Appraisal) -> Option<i8> {
     }
 }
 
-/// PCRs that the policy judges: 2 when references know all of them, 99 when a log leads elsewhere, `unknown` else.
+/// PCRs that the policy judges: 2 when references know all of them, 99 when a log leads elsewhere, `unknown` else; a warning for
+/// what a pass has all the same.
 fn measured(appraisal: &Appraisal, pcrs: &[u8], unknown: i8) -> Option<i8> {
     let judged = |claim: &&crate::appraisal::PcrClaim| claim.judged && pcrs.contains(&claim.pcr.get());
     let standings: Vec<_> =
         appraisal.claims().pcrs.iter().filter(judged).map(|claim| claim.standing).collect();
     let has = |standing| standings.contains(&standing);
+    let passed = appraisal.verdict() == Verdict::Trusted;
+    let not_known = [PcrStanding::Differs, PcrStanding::Explained, PcrStanding::Unexplained];
     if standings.is_empty() {
         None
+    } else if passed && not_known.into_iter().any(has) {
+        // The policy tolerates it by name: a warning in a result that is none of a refusal.
+        Some(if unknown < CONTRAINDICATED { unknown } else { TOLERATED })
     } else if has(PcrStanding::Differs) {
         Some(CRYPTOGRAPHY_FAILED)
     } else if standings.iter().all(|standing| *standing == PcrStanding::Known) {

@@ -89,6 +89,18 @@ fn i11_a_part_with_an_entry_dropped_doubled_or_rewritten_is_refused() {
 }
 
 #[test]
+fn i11_a_register_that_no_entry_extended_is_at_its_start_and_needs_no_word() {
+    let (_, mut state, _) = parts();
+    let said = start(&state);
+    let pcr = PcrIndex::new(13).unwrap();
+    state.values.push(KeptValue { pcr, value: pcr.start(SHA256) });
+    ImaState::carries_on(Some(&state), attesting(&policy()), &said).unwrap();
+    state.values[1].value = SHA256.digest(b"extended");
+    let error = ImaState::carries_on(Some(&state), attesting(&policy()), &said).unwrap_err();
+    assert!(matches!(error, ResumeError::Value { .. }), "{error}");
+}
+
+#[test]
 fn i11_both_sides_must_agree_on_where_a_part_starts() {
     let (_, state, _) = parts();
     let policy = policy();

@@ -62,6 +62,16 @@ fn what_is_wrong_is_said_of_the_aspect_that_it_is_wrong_with() {
 }
 
 #[test]
+fn what_a_pass_tolerates_is_a_warning() {
+    for standing in [PcrStanding::Explained, PcrStanding::Differs] {
+        for (pcr, expected) in [(0, ("hardware", 32)), (7, ("configuration", 32)), (4, ("executables", 33))] {
+            let (status, values) = vector(with(vec![claim(pcr, standing)], None));
+            assert_eq!((status, values[1]), (Tier::Warning, expected));
+        }
+    }
+}
+
+#[test]
 fn nobody_and_somebody_who_lies_are_told_apart() {
     let refused = || Outcome { reasons: vec![reason("p01")], ..Outcome::default() };
     assert_eq!(vector(refused()), (Tier::Contraindicated, vec![("instance-identity", 97)]));
