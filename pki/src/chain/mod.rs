@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 use x509_cert::ext::pkix::name::GeneralName;
 
+pub(crate) use revoked::is_serial;
 pub use revoked::{RevokedCertificates, RevokedError};
 
 use crate::certificate::{Certificate, CertificateView, attribute, oid};

@@ -79,6 +79,11 @@ impl fmt::Display for RevokedCertificates {
     }
 }
 
+/// Whether the text is a serial number as such a list has it, after `serial:`.
+pub(crate) fn is_serial(text: &str) -> bool {
+    serial_of(text).is_some()
+}
+
 fn serial_of(text: &str) -> Option<Vec<u8>> {
     let bytes =
         hex::decode(text).ok().filter(|bytes| (1..=MAX_SERIAL.saturating_add(1)).contains(&bytes.len()))?;

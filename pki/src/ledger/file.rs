@@ -197,13 +197,13 @@ impl Ledger {
                 self.enter(record)?;
                 Ok(Some(Torn::Completed { offset }))
             }
-            // No writer of ours leaves that much: it is not for us to cut off.
-            Err(error @ RecordError::TooLong { .. }) => Err(self.bad_line(error.to_string())),
-            // What does not begin as every record does was never written by us, and is not for us to cut off either.
-            Err(_) if !record::is_beginning(rest) => Err(self.bad_line(
+            // What does not begin as every record does was never written by us, and is not for us to cut off.
+            Err(RecordError::Json(_)) if !record::is_beginning(rest) => Err(self.bad_line(
                 "the file's last line is no record and no piece of one: is this a ledger?".to_owned(),
             )),
-            Err(_) => Ok(Some(Torn::Cut { offset, len })),
+            Err(RecordError::Json(_)) => Ok(Some(Torn::Cut { offset, len })),
+            // No writer of ours leaves that much, or a whole record that breaks the rules.
+            Err(error) => Err(self.bad_line(error.to_string())),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ca::IssuedCertificate;
+use crate::chain::is_serial;
 use crate::device_id::DeviceId;
 
 /// The format's name and version, in every line.
@@ -34,6 +35,12 @@ pub enum RecordError {
     /// No certificate in an enrolment.
     #[error("an enrolment without a certificate is not recorded")]
     NoCertificate,
+    /// A serial number that no list of revoked certificates could have.
+    #[error("serial number {found:?} is not 2 to 40 hex digits")]
+    Serial {
+        /// The text, shortened.
+        found: String,
+    },
     /// Longer than a line may be.
     #[error("the record has {found} bytes, expected at most {MAX_LINE}")]
     TooLong {
@@ -150,17 +157,28 @@ impl Record {
     /// A record of `event` at `time`; `tool` is the writing program and its version, e.g. `hallmark 0.1.0`.
     ///
     /// # Errors
-    /// [`RecordError`] for text with control characters and enrolments without certificates.
+    /// [`RecordError`] for text with control characters, enrolments without certificates, serial numbers that are none.
     pub fn new(time: Timestamp, device_id: DeviceId, event: Event, tool: &str) -> Result<Self, RecordError> {
-        check_text("tool version", tool)?;
-        match &event {
+        let record = Self { format: FORMAT.to_owned(), time, device_id, event, tool: tool.to_owned() };
+        record.check()?;
+        Ok(record)
+    }
+
+    /// What every record keeps, written or read.
+    fn check(&self) -> Result<(), RecordError> {
+        check_text("tool version", &self.tool)?;
+        match &self.event {
             Event::Enrolled(enrolment) if enrolment.certificates.is_empty() => {
-                return Err(RecordError::NoCertificate);
+                Err(RecordError::NoCertificate)
             }
-            Event::Revoked(revocation) => check_text("reason", &revocation.reason)?,
-            Event::Enrolled(_) => {}
+            Event::Enrolled(enrolment) => {
+                let mut serials = enrolment.certificates.iter().map(|certificate| &certificate.serial);
+                serials.find(|serial| !is_serial(serial)).map_or(Ok(()), |serial| {
+                    Err(RecordError::Serial { found: serial.chars().take(MAX_NOTE).collect() })
+                })
+            }
+            Event::Revoked(revocation) => check_text("reason", &revocation.reason),
         }
-        Ok(Self { format: FORMAT.to_owned(), time, device_id, event, tool: tool.to_owned() })
     }
 
     /// When.
@@ -210,7 +228,11 @@ impl Record {
         }
         let record: Self =
             serde_json::from_slice(line).map_err(|error| RecordError::Json(error.to_string()))?;
-        if record.format == FORMAT { Ok(record) } else { Err(RecordError::Format { found: record.format }) }
+        if record.format != FORMAT {
+            return Err(RecordError::Format { found: record.format });
+        }
+        record.check()?;
+        Ok(record)
     }
 }
 
@@ -228,4 +250,30 @@ fn check_text(what: &'static str, text: &str) -> Result<(), RecordError> {
     let good = (1..=MAX_NOTE).contains(&text.len()) && !text.chars().any(char::is_control);
     let found = || text.chars().take(MAX_NOTE).collect();
     if good { Ok(()) } else { Err(RecordError::Text { what, found: found() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_a_line_that_nobody_of_ours_could_have_written_is_refused() {
+        let digest = "sha256:".to_owned() + &"0a".repeat(32);
+        let line = |serial: &str, tool: &str| {
+            let certificate = format!(r#"{{"serial":"{serial}","sha256":"{digest}"}}"#);
+            let enrolled =
+                format!(r#"{{"ek_certificate":"{digest}","iak_name":"00","certificates":[{certificate}]}}"#);
+            format!(
+                r#"{LINE_START}1","time":"2026-05-01T00:00:00Z","device_id":"gw-1","event":{{"enrolled":{enrolled}}},"tool":"{tool}"}}"#
+            )
+        };
+        assert!(Record::from_line(line("0a", "t").as_bytes()).is_ok());
+        // A serial number that is none would make a list of revoked certificates that nobody can read.
+        for serial in ["", "0", "xy", "00", &"0a".repeat(22)] {
+            let error = Record::from_line(line(serial, "t").as_bytes()).unwrap_err();
+            assert!(matches!(error, RecordError::Serial { .. }), "{serial}: {error}");
+        }
+        let error = Record::from_line(line("0a", "").as_bytes()).unwrap_err();
+        assert!(matches!(error, RecordError::Text { .. }), "{error}");
+    }
 }

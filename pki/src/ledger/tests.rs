@@ -304,7 +304,7 @@ fn many_devices_are_found_at_once() {
     let place = Place::new();
     let lines: Vec<u8> = (0..3000)
         .flat_map(|n| {
-            let (tpm, certificate) = (format!("t{n}"), format!("c{n}"));
+            let (tpm, certificate) = (format!("t{n}"), format!("c{n:05}"));
             enrolled(&format!("gw-{n}"), &tpm, &certificate).to_line().unwrap()
         })
         .collect();
@@ -313,7 +313,7 @@ fn many_devices_are_found_at_once() {
     assert_eq!(ledger.records().len(), 3000);
     assert_eq!(ledger.find_by_ek(&ek("t2999")).unwrap().device_id(), &id("gw-2999"));
     ledger.append(revoked("gw-7")).unwrap();
-    ledger.append(enrolled("gw-7", "new tpm", "c3000")).unwrap();
+    ledger.append(enrolled("gw-7", "new tpm", "c03000")).unwrap();
     assert_eq!(ledger.find_by_ek(&ek("t7")), None);
     assert_eq!(ledger.find_by_ek(&ek("new tpm")).unwrap().device_id(), &id("gw-7"));
 }
