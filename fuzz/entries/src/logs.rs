@@ -1,5 +1,6 @@
-use attest::cel::{Log, RecordBinding, describe};
+use attest::cel::{self, RecordBinding, describe};
 use attest::eventlog::{BootLogs, EventLog, EventView, FinalEvents, diff, explain, summary_line};
+use attest::evidence::Log;
 use attest::ima::{Bank, Extend, ImaList, ascii_to_binary, replay};
 use attest::{HashAlgorithm, PcrIndex};
 
@@ -57,8 +58,8 @@ fn read_ima(bytes: &[u8], hash: HashAlgorithm) {
 
 /// Canonical event logs: any bytes give a log or an error, and what is believed of a record reads on one line.
 pub fn cel(data: &[u8]) {
-    let Ok(log) = Log::parse(data) else { return };
-    assert!(log.records().len() <= attest::cel::MAX_RECORDS);
+    let Ok(log) = cel::Log::parse(data) else { return };
+    assert!(log.records().len() <= cel::MAX_RECORDS);
     for record in log.records() {
         for bank in HashAlgorithm::ALL {
             let bound = record.binding(bank) == RecordBinding::Bound;
@@ -67,6 +68,36 @@ pub fn cel(data: &[u8]) {
         assert!(!describe(record).chars().any(char::is_control));
         let _ = (record.systemd_event(), record.event());
     }
+}
+
+/// Logs that travel as a zstd frame: three bytes with the announced size, and the frame. Exactly the announced size comes out or an
+/// error, never more than is allowed, and the same at once and piece by piece (threat e22).
+pub fn inflate(data: &[u8]) {
+    let [a, b, c, frame @ ..] = data else { return };
+    let size = u64::from(u32::from_le_bytes([*a, *b, *c, 0]));
+    let log = Log::Zstd { zstd: frame.to_vec(), size };
+    assert_eq!(log.size(), size);
+    const MOST: usize = 1 << 20;
+    let whole = log.bytes(MOST);
+    if let Ok(bytes) = &whole {
+        assert!(bytes.len() <= MOST);
+        assert_eq!(u64::try_from(bytes.len()), Ok(size));
+    }
+    let Ok(mut reader) = log.reader(MOST) else {
+        assert!(whole.is_err());
+        return;
+    };
+    let mut pieces = Vec::new();
+    let mut buffer = [0; 777];
+    let ended = loop {
+        match reader.read_some(&mut buffer) {
+            Ok(0) => break Ok(()),
+            Ok(read) => pieces.extend_from_slice(&buffer[..read]),
+            Err(error) => break Err(error),
+        }
+        assert!(u64::try_from(pieces.len()).is_ok_and(|read| read <= size));
+    };
+    assert_eq!(ended.map(|()| pieces.as_slice()), whole.as_deref().map_err(Clone::clone));
 }
 
 /// A log with nothing but its header (PFP 1.06 §10.4.5.1), of SHA-1 and SHA-256.

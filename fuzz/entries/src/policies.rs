@@ -4,12 +4,27 @@ use attest::policy::{Cases, Policy};
 use attest::reference::{Corim, CorimExpected, ReferenceSet, ReferenceValues, Withdrawal};
 use attest::rego::{CompiledRules, RegoFile};
 
-/// Policies, their cases and their Rego rules: any text gives a policy or an error, and no policy judges nothing.
+/// Policies, their cases and their Rego rules: any text gives a policy or its faults, each with its line and on one, and no policy
+/// judges nothing.
 pub fn policy(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data)
-        && let Ok(policy) = Policy::parse(text)
-    {
-        assert!(!policy.quote.pcrs.is_empty() && !policy.boot.references.is_empty());
+    if let Ok(text) = std::str::from_utf8(data) {
+        let faults = match Policy::check(text) {
+            Ok((policy, weaknesses)) => {
+                assert_eq!(Policy::parse(text).as_ref(), Ok(&policy));
+                assert!(!policy.quote.pcrs.is_empty() && !policy.boot.references.is_empty());
+                weaknesses
+            }
+            Err(error) => {
+                assert!(!error.faults().is_empty());
+                error.faults().to_vec()
+            }
+        };
+        let lines = text.split('\n').count();
+        for fault in faults {
+            assert!(fault.line <= lines, "{fault} of {lines}");
+            let told = fault.to_string();
+            assert!(!told.chars().any(char::is_control), "{told:?}");
+        }
     }
     if let Ok(text) = std::str::from_utf8(data)
         && let Ok(cases) = Cases::parse(text)
