@@ -32,10 +32,9 @@ impl<'t> Document<'t> {
         if errors.is_empty() {
             return Ok(Self { text, table });
         }
-        let fault = |error: &toml::de::Error| PolicyFault {
-            line: error.span().map_or(1, |span| line_of(text, span.start)),
-            field: String::new(),
-            message: error.message().replace('\n', " "),
+        let fault = |error: &toml::de::Error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            PolicyFault::new(line, "", &error.message().replace('\n', " "))
         };
         Err(errors.iter().take(MAX_FAULTS).map(fault).collect())
     }
@@ -62,7 +61,7 @@ impl<'t> Document<'t> {
                     message = format!("{message}; did you mean `{word}`?");
                     accounted.push(join(parent(&path), &word));
                 }
-                faults.push(PolicyFault { line: line_of(self.text, start), field, message });
+                faults.push(PolicyFault::new(line_of(self.text, start), &field, &message));
             }
             if !remove(table.get_mut(), &steps) {
                 break;

@@ -17,6 +17,18 @@ pub struct PolicyFault {
     pub message: String,
 }
 
+impl PolicyFault {
+    /// A fault, told without control characters: what a policy has for a name or value is repeated in it, and policies come from
+    /// others as well.
+    pub(super) fn new(line: usize, field: &str, message: &str) -> Self {
+        let told = |text: &str| {
+            let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            text.chars().map(plain).collect()
+        };
+        Self { line, field: told(field), message: told(message) }
+    }
+}
+
 impl fmt::Display for PolicyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, field, message } = self;
@@ -67,18 +79,18 @@ impl<'d, 't> Findings<'d, 't> {
 
     /// A value without sense: the policy can't be used.
     pub(super) fn wrong(&mut self, field: &str, message: impl Into<String>) {
-        let fault = self.at(field, message.into());
+        let fault = self.at(field, &message.into());
         self.faults.push(fault);
     }
 
     /// A value that is legal and weak: `policy check` tells it, and nothing else changes.
     pub(super) fn weak(&mut self, field: &str, message: impl Into<String>) {
-        let fault = self.at(field, message.into());
+        let fault = self.at(field, &message.into());
         self.weaknesses.push(fault);
     }
 
-    fn at(&self, field: &str, message: String) -> PolicyFault {
-        PolicyFault { line: self.document.line(field), field: field.to_owned(), message }
+    fn at(&self, field: &str, message: &str) -> PolicyFault {
+        PolicyFault::new(self.document.line(field), field, message)
     }
 
     /// Faults of the form and of the values, together; else the weaknesses.
@@ -105,4 +117,23 @@ pub(super) fn failed(mut faults: Vec<PolicyFault>) -> PolicyError {
 /// Whether `field` is `outer` or stands in it.
 fn covers(outer: &str, field: &str) -> bool {
     field.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Policy;
+
+    #[test]
+    fn v08_a_fault_says_what_the_policy_has_without_its_control_characters() {
+        for text in
+            ["version = 1\nname = \"\\u001b[2J\"\n[boot]\nsecure_boot = \"on\\r\"", "\"a\\u001b\" = 1"]
+        {
+            let error = Policy::parse(text).unwrap_err();
+            assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
+            for fault in error.faults() {
+                assert!(!fault.to_string().chars().any(char::is_control), "{fault:?}");
+            }
+            assert!(error.faults().iter().any(|fault| fault.to_string().contains("\\")), "{error}");
+        }
+    }
 }

@@ -83,12 +83,15 @@ fn without_certificate(event: &Measured<'_>) -> Vec<u8> {
     [&data[..24], &len.to_le_bytes(), &data[32..32 + 2 * name], content].concat()
 }
 
-/// The first entries of a recorded list after its boot aggregate.
-fn short_list(name: &str, entries: usize) -> Vec<u8> {
+/// The first entries of a recorded list from `first` on; its boot aggregate is 0.
+fn short_list(name: &str, first: usize, entries: usize) -> Vec<u8> {
     let bytes = recorded(&format!("{name}/ima.bin"));
-    let starts: Vec<_> =
-        ImaList::new(&bytes).entries().map(|entry| entry.unwrap().offset()).take(entries + 2).collect();
-    bytes[starts[1]..starts[entries + 1]].to_vec()
+    let starts: Vec<_> = ImaList::new(&bytes)
+        .entries()
+        .map(|entry| entry.unwrap().offset())
+        .take(first + entries + 1)
+        .collect();
+    bytes[starts[first]..starts[first + entries]].to_vec()
 }
 
 /// What GRUB and shim measure.
@@ -143,7 +146,7 @@ fn appraisals() {
             || matches!(pcr(event), 0 | 7)
             || pcr(event) == 11 && event.index() < 37
     });
-    let list = short_list("q35-sha256", 3);
+    let list = short_list("q35-sha256", 1, 3);
     let systemd = recorded("systemd-257-uki/tpm2-measure.log");
     let line = systemd.split_inclusive(|byte| *byte == b'\n').next().unwrap();
     let text = b"Exit Boot Services Invocation";
@@ -152,9 +155,11 @@ fn appraisals() {
     let last = [&1_u64.to_le_bytes()[..], &1_u64.to_le_bytes(), &exit].concat();
     // Policy, bits, altered registers, restarts.
     appraisal("report.parts", &[0, 0, 0, 0, 0], [&plain, b"", b"", &list]);
+    // A second boot aggregate: kexec has started a kernel.
+    appraisal("kexec.parts", &[0, 0, 0, 0, 0], [&few, b"", b"", &short_list("q35-sha256", 0, 2)]);
     appraisal("boot.parts", &[1, 4, 0, 0, 1], [&plain, b"", b"", b""]);
     appraisal("grub.parts", &[1, 8, 0, 0, 0], [&grub_log(), b"", b"", b""]);
-    appraisal("strict.parts", &[2, 13, 0, 0, 0], [&uki, b"", b"", &short_list("q35-sha256", 1)]);
+    appraisal("strict.parts", &[2, 13, 0, 0, 0], [&uki, b"", b"", &short_list("q35-sha256", 1, 1)]);
     appraisal("systemd.parts", &[0, 1, 0, 0, 0], [&few, b"", line, b""]);
     appraisal("altered.parts", &[0, 33, 0x80, 0, 0], [&few, &last, b"", b""]);
     appraisal("packed.parts", &[2, 48, 0, 4, 0], [&grub_log(), b"", b"", &list]);
@@ -239,6 +244,7 @@ fn states() {
     let seen = r#"{"since":"2026-05-01T00:00:00Z","last":"2026-05-02T00:00:00Z","clock_ms":60000,"restart_count":0,"marks":[]}"#;
     let state = ImaState {
         version: 1,
+        kexecs: None,
         attester: "000b01".to_owned(),
         reset_count: 7,
         policy: BANK.digest(b"policy"),
@@ -253,7 +259,7 @@ fn states() {
         write(
             "ima_state",
             "seen.json",
-            &ImaState { version: 2, seen: Some(seen), ..state }.to_json().unwrap(),
+            &ImaState { version: 3, seen: Some(seen), kexecs: Some(1), ..state }.to_json().unwrap(),
         );
     }
     let bytes = recorded("q35-sha256/ima.bin");

@@ -212,7 +212,7 @@ fn check_rest(
     assert_eq!(appraisal.verdict(), Verdict::Trusted, "{:?}", appraisal.reasons());
     let counts = |appraisal: &Appraisal| {
         let claims = appraisal.claims().ima.as_ref().expect("a list");
-        (claims.attested, claims.violations, claims.not_yet_attested)
+        (claims.attested, claims.violations, claims.kexecs, claims.not_yet_attested)
     };
     assert_eq!(counts(&appraisal), counts(whole));
 }

@@ -144,5 +144,6 @@ fn assert_files(rules: &ImaRules, claims: &Claims) {
     assert!(files.attested > 0 && files.violations <= files.attested);
     assert!(files.unknown_files + files.signed_files + files.excluded_files <= files.attested);
     assert!(rules.unknown_files == Reaction::Report || files.unknown_files == 0);
+    assert!(u32::try_from(files.kexecs).is_ok_and(|kexecs| kexecs <= rules.kexec_maximum));
     assert!(rules.violations == Reaction::Report || files.violations == 0);
 }
