@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use attest::key::PublicKey;
+use attest::key::{ENDORSEMENT, PublicArea, initial_attestation_key};
+use attest::quote::Attest;
 use jiff::Timestamp;
 use pki::certificate::{CertificateView, certified_key, chain_from_pem, chain_to_pem, split_chain};
-use tpm::{IdentityKey, Tpm};
+use tpm::{IdentityKey, Key, Tpm};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -89,12 +90,21 @@ impl Device {
         &self.chain
     }
 
-    /// Makes sure that the certificate is for the key that is in the TPM: one of another device would only be found out by
-    /// the verifier (threat q10).
-    pub(crate) fn check_key(&self, public: &PublicKey) -> Result<(), Failure> {
-        let leaf = self.chain.first().map(Vec::as_slice).unwrap_or_default();
-        if certified_key(leaf)? == *public {
-            return Ok(());
+    /// The public area of the attestation key that signed `quote`, which is the certificate's: one of another device would
+    /// only be found out by the verifier (threat q10).
+    ///
+    /// A key that was made by Hallmark's template has no field that the certificate does not tell, and the quote names its
+    /// signer by a hash over all of them. Where they agree, the TPM need not be asked for the area.
+    pub(crate) fn attestation_key(&self, key: &Key<'_>, quote: &[u8]) -> Result<PublicArea, Failure> {
+        let certified = certified_key(self.chain.first().map(Vec::as_slice).unwrap_or_default())?;
+        let signer = Attest::parse_quote(quote)?.qualified_signer;
+        let of_template = initial_attestation_key(&certified);
+        if let Some(public) = of_template.filter(|public| public.qualified_name(&ENDORSEMENT) == signer) {
+            return Ok(public);
+        }
+        let public = PublicArea::parse(key.public()?)?;
+        if *public.key() == certified {
+            return Ok(public);
         }
         let id = &self.id;
         Err(Failure::refused(

@@ -149,9 +149,14 @@ struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl fmt::Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| {
-            if moves_terminal(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
-        })
+        let mut rest = text;
+        while let Some((plain, from)) = rest.find(moves_terminal).and_then(|at| rest.split_at_checked(at)) {
+            self.0.write_str(plain)?;
+            let mut chars = from.chars();
+            chars.next().map_or(Ok(()), |c| write!(self.0, "{}", c.escape_default()))?;
+            rest = chars.as_str();
+        }
+        self.0.write_str(rest)
     }
 }
 
@@ -203,8 +208,7 @@ pub(crate) enum Mark {
 
 /// A message on standard error, which never mixes with a report.
 pub(crate) fn message(text: impl Display) {
-    // Nobody is left to be told when standard error itself is gone.
-    let _ = writeln!(anstream::stderr().lock(), "{}", OneLine(text));
+    tell(&format!("{}\n", OneLine(text)));
 }
 
 /// The last message of a command that failed.
@@ -216,8 +220,13 @@ pub(crate) fn complain(failure: &Failure) {
         _ => (BAD, "error"),
     };
     let message = OneLine(&failure.message);
-    // As above.
-    let _ = writeln!(anstream::stderr().lock(), "{style}{word}{style:#}{id}: {message}");
+    tell(&format!("{style}{word}{style:#}{id}: {message}\n"));
+}
+
+/// In one piece, since standard error keeps nothing back and may be shared with other programs.
+fn tell(line: &str) {
+    // Nobody is left to be told when standard error itself is gone.
+    let _ = anstream::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Bytes that are the whole output.

@@ -82,7 +82,8 @@ const PCR_READ: u32 = 0x17E;
 
 #[test]
 fn attesting_sends_what_it_must_and_no_more() {
-    for key in ["ecc-p256", "rsa2048"] {
+    // The public area of each template is known from the certificate; a field that differs would show as a second read.
+    for key in ["ecc-p256", "ecc-p384", "rsa2048"] {
         let lab =
             Lab::booted("sha256", "q35-sha256").unwrap().provisioned_with("gw-1", &["--key", key]).unwrap();
         let listener = Listener::before(lab.tcti().rsplit('=').next().unwrap().parse().unwrap());
@@ -90,8 +91,8 @@ fn attesting_sends_what_it_must_and_no_more() {
         let attest = ["--tcti", &listener.tcti(), "attest", "--nonce", &nonce, "--out", "evidence"];
         let ran = lab.hallmark(&attest);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        // Does it answer, and with which banks; the key, once for the TSS and once for us; sixteen PCRs, eight at a time; the quote. No session: a quote
-        // carries no secret, and the key asks for an empty password.
-        assert_eq!(listener.heard(), [GET_CAPABILITY, READ_PUBLIC, READ_PUBLIC, PCR_READ, PCR_READ, QUOTE]);
+        // Does it answer, and with which banks; the key, for the TSS; sixteen PCRs, eight at a time; the quote. No session: a
+        // quote carries no secret, and the key asks for an empty password.
+        assert_eq!(listener.heard(), [GET_CAPABILITY, READ_PUBLIC, PCR_READ, PCR_READ, QUOTE], "{key}");
     }
 }

@@ -1,6 +1,6 @@
 //! The connection to a TPM, and the handles and sessions that live in it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -155,15 +155,12 @@ impl Tpm {
             other => other?,
         };
         let Some(object) = object else { return Ok(None) };
-        // From here on the handle closes itself, also when its public area can't be read.
-        let mut key = Key {
+        Ok(Some(Key {
             tpm: self,
             handle: KeyHandle::from(object),
             residence: Residence::Persistent,
-            public: Vec::new(),
-        };
-        key.public = self.read_public(key.handle)?;
-        Ok(Some(key))
+            public: OnceCell::new(),
+        }))
     }
 
     fn open_persistent(&self, handle: u32) -> Result<Option<ObjectHandle>, TpmError> {
@@ -203,13 +200,11 @@ impl Tpm {
         handle: KeyHandle,
         public: &tss_esapi::structures::Public,
     ) -> Result<Key<'_>, TpmError> {
-        let mut key = Key { tpm: self, handle, residence: Residence::Transient, public: Vec::new() };
-        key.public = public.marshall().map_err(|error| TpmError::from_tss("TPM2_CreatePrimary", error))?;
+        // From here on the handle closes itself, also when the area is not well-formed.
+        let key = Key { tpm: self, handle, residence: Residence::Transient, public: OnceCell::new() };
+        let public = public.marshall().map_err(|error| TpmError::from_tss("TPM2_CreatePrimary", error))?;
+        key.public.get_or_init(|| public);
         Ok(key)
-    }
-
-    fn read_public(&self, handle: KeyHandle) -> Result<Vec<u8>, TpmError> {
-        self.run("TPM2_ReadPublic", |context| context.read_public(handle)?.0.marshall())
     }
 
     /// A session that is salted with `key`'s public half, so that a bus interposer learns no parameter that travels under
@@ -275,14 +270,22 @@ pub struct Key<'t> {
     tpm: &'t Tpm,
     handle: KeyHandle,
     residence: Residence,
-    public: Vec<u8>,
+    public: OnceCell<Vec<u8>>,
 }
 
 impl Key<'_> {
-    /// The TPMT_PUBLIC.
-    #[must_use]
-    pub fn public(&self) -> &[u8] {
-        &self.public
+    /// The TPMT_PUBLIC. The TSS has read that of a persistent key and does not hand it out, so it is read when it is asked
+    /// for (TPM2_ReadPublic, Part 3 §12.4), once.
+    ///
+    /// # Errors
+    /// [`TpmError`] when the TPM can't be asked.
+    pub fn public(&self) -> Result<&[u8], TpmError> {
+        if let Some(public) = self.public.get() {
+            return Ok(public);
+        }
+        let public =
+            self.tpm.run("TPM2_ReadPublic", |context| context.read_public(self.handle)?.0.marshall())?;
+        Ok(self.public.get_or_init(|| public))
     }
 
     pub(crate) fn handle(&self) -> KeyHandle {
@@ -290,11 +293,11 @@ impl Key<'_> {
     }
 
     /// The hash of its Name: the second field of a TPMT_PUBLIC (Part 2 §12.2.4).
-    pub(crate) fn name_algorithm(&self) -> HashingAlgorithm {
-        match self.public.get(2..4) {
+    pub(crate) fn name_algorithm(&self) -> Result<HashingAlgorithm, TpmError> {
+        Ok(match self.public()?.get(2..4) {
             Some([0x00, 0x0C]) => HashingAlgorithm::Sha384,
             _ => HashingAlgorithm::Sha256,
-        }
+        })
     }
 }
 

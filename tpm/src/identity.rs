@@ -109,7 +109,7 @@ impl Tpm {
             identity_public(which, template).map_err(|error| TpmError::from_tss("template", error))?;
         let made = self.create_primary(Hierarchy::Endorsement, public)?;
         if let Some(existing) = self.identity(which)? {
-            if existing.public() == made.public() {
+            if existing.public()? == made.public()? {
                 return Ok(existing);
             }
             return Err(TpmError::HandleTaken {
@@ -162,7 +162,7 @@ impl Tpm {
         if endorsement.template.needs_policy() {
             self.endorsement_secret(&session)?;
         }
-        let admin = self.admin_session(AdminCommand::ActivateCredential, key.name_algorithm())?;
+        let admin = self.admin_session(AdminCommand::ActivateCredential, key.name_algorithm()?)?;
         let answer = self.run_authorized(COMMAND, (Some(admin.auth()), Some(session.auth())), |context| {
             context.activate_credential(key.handle(), endorsement.key.handle(), id_object, secret)
         })?;
@@ -182,7 +182,7 @@ impl Tpm {
         const COMMAND: &str = "TPM2_Certify";
         let wrong = |error| TpmError::from_tss(COMMAND, error);
         let data = Data::try_from(qualifying).map_err(wrong)?;
-        let admin = self.admin_session(AdminCommand::Certify, key.name_algorithm())?;
+        let admin = self.admin_session(AdminCommand::Certify, key.name_algorithm()?)?;
         let sessions = (Some(admin.auth()), Some(AuthSession::Password));
         let (info, signature) = self.run_authorized(COMMAND, sessions, |context| {
             context.certify(ObjectHandle::from(key.handle()), signer.handle(), data, SignatureScheme::Null)

@@ -13,4 +13,4 @@ pub use public_area::{
 };
 pub(crate) use public_key::strip_zeros;
 pub use public_key::{EccCurve, PublicKey, PublicKeyError};
-pub use template::{is_initial_attestation_key, is_initial_device_id};
+pub use template::{initial_attestation_key, is_initial_attestation_key, is_initial_device_id};

@@ -31,6 +31,14 @@ impl EccCurve {
         }
     }
 
+    /// The TPM_ECC_CURVE.
+    pub(super) const fn tpm_id(self) -> u16 {
+        match self {
+            Self::P256 => 0x0003,
+            Self::P384 => 0x0004,
+        }
+    }
+
     /// Length of a coordinate in bytes: 32 or 48.
     #[must_use]
     pub const fn coordinate_len(self) -> usize {

@@ -1,6 +1,7 @@
 //! The templates of "TPM 2.0 Keys for Device Identity and Attestation" 1.0 §7.3: what an IDevID and an IAK look like.
 
 use super::public_area::PublicArea;
+use super::public_key::{EccCurve, PublicKey};
 use crate::digest::HashAlgorithm;
 
 const COMMON: [&str; 6] =
@@ -12,6 +13,55 @@ const COMMON: [&str; 6] =
 pub fn is_initial_attestation_key(public: &PublicArea) -> bool {
     let policy = tcg_iak_policy(public.name_algorithm());
     follows(public, true, policy)
+}
+
+/// The public area of the IAK that Hallmark's template gives (H-1 RSA 2048, H-2 P-256, H-3 P-384; docs/decisions/0004) and whose
+/// numbers these are; `None` for a key of no template.
+///
+/// A device knows it from its certificate. Whether its key really has this area, only the TPM's own name for the key tells.
+#[must_use]
+pub fn initial_attestation_key(key: &PublicKey) -> Option<PublicArea> {
+    // fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, adminWithPolicy, noDA, restricted, sign.
+    const ATTRIBUTES: u32 = 0x0005_04F2;
+    const NULL: u16 = 0x0010;
+    let (object_type, hash) = match key {
+        PublicKey::Rsa { modulus, exponent: 65537 } if modulus.len() == 256 => {
+            (0x0001, HashAlgorithm::Sha256)
+        }
+        PublicKey::Rsa { .. } => return None,
+        PublicKey::Ecc { curve: EccCurve::P256, .. } => (0x0023, HashAlgorithm::Sha256),
+        PublicKey::Ecc { curve: EccCurve::P384, .. } => (0x0023_u16, HashAlgorithm::Sha384),
+    };
+    let mut area = Vec::new();
+    let word = |area: &mut Vec<u8>, word: u16| area.extend_from_slice(&word.to_be_bytes());
+    let sized = |area: &mut Vec<u8>, bytes: &[u8]| {
+        area.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
+        area.extend_from_slice(bytes);
+    };
+    word(&mut area, object_type);
+    word(&mut area, hash.tpm_id());
+    area.extend_from_slice(&ATTRIBUTES.to_be_bytes());
+    sized(&mut area, &hex::decode(hallmark_policy(hash)).ok()?);
+    word(&mut area, NULL);
+    match key {
+        PublicKey::Rsa { modulus, .. } => {
+            let rsassa = 0x0014;
+            let (bits, default_exponent) = (2048, [0, 0]);
+            for field in [rsassa, hash.tpm_id(), bits].into_iter().chain(default_exponent) {
+                word(&mut area, field);
+            }
+            sized(&mut area, modulus);
+        }
+        PublicKey::Ecc { curve, x, y } => {
+            let ecdsa = 0x0018;
+            for field in [ecdsa, hash.tpm_id(), curve.tpm_id(), NULL] {
+                word(&mut area, field);
+            }
+            sized(&mut area, x);
+            sized(&mut area, y);
+        }
+    }
+    PublicArea::parse(&area).ok()
 }
 
 /// Whether the key follows the IDevID template: the common attributes, not `restricted`, and one of the two policies.
@@ -68,6 +118,28 @@ fn tcg_idevid_policy(algorithm: HashAlgorithm) -> &'static str {
         HashAlgorithm::Sha512 => {
             "7dd7500fd6c1b94f97a6af910da147301ef28f662fee06f225a4ccadda3b4e6b\
              38e66b2f3ad5dee1a0503cd2daedb1e68cfe4f84b03a8cd22bb6a976f071a72f"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_s_area_follows_the_template_for_each_kind_of_key() {
+        let ecc = |curve: EccCurve| {
+            let number = vec![7; curve.coordinate_len()];
+            PublicKey::ecc(curve, &number, &number).unwrap()
+        };
+        for key in [PublicKey::rsa(&[0xC5; 256], 65537), ecc(EccCurve::P256), ecc(EccCurve::P384)] {
+            let public = initial_attestation_key(&key).unwrap();
+            assert!(is_initial_attestation_key(&public) && !is_initial_device_id(&public));
+            assert_eq!(*public.key(), key);
+            assert!(public.scheme().unwrap().hash.is_some() && public.attributes().has("noDA"));
+        }
+        for other in [PublicKey::rsa(&[0xC5; 256], 3), PublicKey::rsa(&[0xC5; 384], 65537)] {
+            assert_eq!(initial_attestation_key(&other), None);
         }
     }
 }

@@ -19,7 +19,7 @@ pub const MAX_STEPS: u32 = 1_000_000;
 /// Largest text that `sprintf` and `concat` make, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
 /// Longest text that `to_number` reads, in bytes.
-pub const MAX_NUMBER: usize = 64;
+pub(super) const MAX_NUMBER: usize = 64;
 /// Longest array that `array.concat` makes.
 pub const MAX_ARRAY: usize = 64 * 1024;
 

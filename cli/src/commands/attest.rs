@@ -211,7 +211,6 @@ pub(crate) fn collect(
         what: "attestation key".to_owned(),
         fix: "run `hallmark provision`",
     })?;
-    device.check_key(PublicArea::parse(key.public())?.key())?;
     let banks = match banks {
         Banks::Strong => strong_banks(&tpm)?,
         Banks::StrongAnd(bank) => strong_banks(&tpm)
@@ -227,6 +226,7 @@ pub(crate) fn collect(
     let indices: Vec<u8> = pcrs.iter().map(|pcr| pcr.get()).collect();
     let selection: Vec<_> = banks.iter().map(|bank| (bank_of(*bank), indices.clone())).collect();
     let quoted = tpm.quote(&key, nonce.as_bytes(), &selection)?;
+    let public = device.attestation_key(&key, &quoted.message)?;
     let logs = logs.read(context)?;
     let evidence = Evidence {
         version: VERSION,
@@ -235,7 +235,7 @@ pub(crate) fn collect(
             signature: ByteBuf::from(quoted.signature.clone()),
             pcr_values: quoted.values.iter().cloned().map(ByteBuf::from).collect(),
         },
-        attestation_key: ByteBuf::from(key.public()),
+        attestation_key: ByteBuf::from(public.as_bytes()),
         certificates: device.chain().iter().cloned().map(ByteBuf::from).collect(),
         event_log: logs.event_log.map(travelling),
         // Linux appends the final events to the log itself.

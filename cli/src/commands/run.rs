@@ -229,7 +229,7 @@ fn standing(context: &Context, policy: &Path) -> Result<Standing, Failure> {
     let bank = tpm.active_banks().last().copied().unwrap_or(Bank::Sha256);
     let quoted = tpm.quote(&key, random_nonce()?.as_bytes(), &[(bank, vec![0])])?;
     let clock = Attest::parse_quote(&quoted.message)?.clock;
-    let key = PublicArea::parse(key.public())?.name();
+    let key = PublicArea::parse(key.public()?)?.name();
     let (reset_count, restart_count) = (clock.reset_count, clock.restart_count);
     Ok(Standing { key, reset_count, restart_count, policy_digest })
 }

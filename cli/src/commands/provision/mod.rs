@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ProvisionReport, Fai
     let intermediates = read_certificates(&args.ek_intermediate)?;
     let tpm = context.tpm()?;
     let endorsement = tpm.endorsement_key()?;
-    let ek_public = PublicArea::parse(endorsement.key.public())?;
+    let ek_public = PublicArea::parse(endorsement.key.public()?)?;
     let genuine = GenuineTpm::verify(&endorsement.certificate, &intermediates, &roots, &ek_public, now)?;
     context.note(format_args!("TPM is genuine: {}", model(&genuine)));
     let mut ledger = Ledger::open(&args.ledger)?;
@@ -196,7 +196,7 @@ fn is_complete(
 ) -> Result<bool, Failure> {
     for ((key, _), chain) in IDENTITIES.iter().zip(chains) {
         let (Some(in_tpm), Some(chain)) = (tpm.identity(*key)?, chain) else { return Ok(false) };
-        let in_tpm = PublicArea::parse(in_tpm.public())?;
+        let in_tpm = PublicArea::parse(in_tpm.public()?)?;
         let recorded = |fingerprint| enrolment.certificates.iter().any(|row| row.sha256 == fingerprint);
         if chain.device_id() != device_id
             || chain.public_key() != in_tpm.key()
@@ -248,7 +248,7 @@ fn prove_residence(
     let mut qualifying = [0; 32];
     fill_random(&mut qualifying)?;
     let certification = tpm.certify(&idevid, &iak, &qualifying)?;
-    let idevid = PublicArea::parse(idevid.public())?;
+    let idevid = PublicArea::parse(idevid.public()?)?;
     let resident_id = resident.certify_device_id(
         idevid,
         &certification.certify_info,
@@ -266,7 +266,7 @@ fn activate(
     iak: &Key<'_>,
     now: Timestamp,
 ) -> Result<ResidentKey, Failure> {
-    let public = PublicArea::parse(iak.public())?;
+    let public = PublicArea::parse(iak.public()?)?;
     let (pending, credential) =
         ActivationChallenge::new(genuine, &public, &SystemRandom::new(), now, ACTIVATION)?;
     let answer =

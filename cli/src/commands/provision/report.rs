@@ -59,7 +59,7 @@ pub(super) fn report(
     let device = Device::load_with(context, tpm, IdentityKey::Attestation)?;
     let name = |key: IdentityKey| -> Result<String, Failure> {
         let key = tpm.identity(key)?.ok_or_else(|| Failure::failed("a key that was just made is gone"))?;
-        Ok(PublicArea::parse(key.public())?.name().to_string())
+        Ok(PublicArea::parse(key.public()?)?.name().to_string())
     };
     Ok(ProvisionReport {
         changed,
