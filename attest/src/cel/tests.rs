@@ -1,5 +1,8 @@
 //! Canonical event logs: what is read, what is refused, and what a boot is with them.
 
+use proptest::prelude::RngExt as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
 use super::*;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::tests::builder::{LogBuilder, good_boot, image_load};
@@ -313,13 +316,8 @@ fn e06_a_hundred_thousand_mutations_of_measurement_logs_never_panic() {
     let text = user_space();
     let log = parse(&text);
     let seeds = [text.clone().into_bytes(), tlv(&log), cbor(&log)];
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let mut next = |end: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 33).unwrap() % end
-    };
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::XorShift);
+    let mut next = |end: usize| random.random_range(0..end);
     for round in 0..100_002 {
         let mut bytes = seeds[round % 3].clone();
         for _ in 0..=next(3) {

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use attest::eventlog::{Event as Measured, EventLog, EventType};
-use attest::evidence::Log;
+use attest::evidence::{
+    Evidence, ImaPart, ImaStart, Log, MeasurementKind, MeasurementLog, QuoteEvidence, StartValue,
+};
 use attest::ima::{ImaList, ImaState, KeptValue};
 use attest::{HashAlgorithm, PcrIndex};
 use der::Encode;
@@ -16,6 +18,7 @@ use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
 };
+use serde_bytes::ByteBuf;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -197,6 +200,37 @@ fn frames() {
     }
 }
 
+/// Evidence with every part that it may have.
+fn evidence() {
+    let file = |name: &str| recorded(&format!("tpm2-tools-quote-rsa/{name}"));
+    let start = ImaStart {
+        offset: 100,
+        entries: 1,
+        values: vec![StartValue(BANK.tpm_id(), 10, ByteBuf::from([7; 32]))],
+    };
+    let evidence = Evidence {
+        version: attest::evidence::VERSION,
+        quote: QuoteEvidence {
+            message: file("quote.msg").into(),
+            signature: file("quote.sig").into(),
+            pcr_values: vec![ByteBuf::from([0; 32]); 3],
+        },
+        attestation_key: file("ak.pub").into(),
+        certificates: vec![ByteBuf::from([0x30; 40])],
+        event_log: Some(Log::plain(recorded("q35-sha256/eventlog.bin")[..200].to_vec())),
+        final_events: Some(Log::plain(vec![1, 0, 0, 0])),
+        measurement_logs: vec![MeasurementLog {
+            kind: MeasurementKind::Systemd,
+            log: Log::packed(br#"{"pcr":11,"digests":[]}"#.repeat(8)),
+        }],
+        ima: Some(ImaPart {
+            list: Log::packed(recorded("q35-sha256/ima.bin")[..600].to_vec()),
+            start: Some(start),
+        }),
+    };
+    write("evidence", "parts.cbor", &evidence.to_bytes().unwrap());
+}
+
 fn globs() {
     for (name, pattern, path) in [
         ("within", "/var/log/*", "/var/log/a"),
@@ -306,6 +340,7 @@ fn main() {
     appraisals();
     event_data();
     frames();
+    evidence();
     globs();
     ledgers();
     states();

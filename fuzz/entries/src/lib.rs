@@ -88,7 +88,12 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "quote",
         run: quote,
-        recorded: &["tpm2-tools-quote-rsa/quote.msg", "tpm2-tools-quote-ecc/ak.pub"],
+        recorded: &[
+            "tpm2-tools-quote-rsa/quote.msg",
+            "tpm2-tools-quote-ecc/ak.pub",
+            "tpm2-tools-quote-ecc/quote.msg",
+            "tpm2-tools-quote-ecc/quote.pcrs",
+        ],
     },
     Entry { name: "reference", run: reference, recorded: &[] },
     Entry { name: "result", run: result, recorded: &[] },

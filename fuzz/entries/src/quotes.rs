@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use attest::evidence::Evidence;
 use attest::key::{EccCurve, PublicArea, PublicKey};
 use attest::quote::tpm2_tools::read_pcr_file;
@@ -19,12 +21,29 @@ pub fn evidence(data: &[u8]) {
     }
 }
 
+/// A recorded quote of tpm2-tools, its signature, its key, and the PCR file beside it.
+const RECORDED_QUOTE: &[u8] = include_bytes!("../../../tpm-sim-tests/vectors/tpm2-tools-quote-ecc/quote.msg");
+const RECORDED_SIGNATURE: &[u8] =
+    include_bytes!("../../../tpm-sim-tests/vectors/tpm2-tools-quote-ecc/quote.sig");
+const RECORDED_KEY: &[u8] = include_bytes!("../../../tpm-sim-tests/vectors/tpm2-tools-quote-ecc/ak.pub");
+const RECORDED_PCRS: &[u8] = include_bytes!("../../../tpm-sim-tests/vectors/tpm2-tools-quote-ecc/quote.pcrs");
+
+fn recorded_key() -> &'static VerifyingKey {
+    static KEY: OnceLock<VerifyingKey> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let public = PublicArea::parse_tpm2b(RECORDED_KEY).expect("a public area");
+        VerifyingKey::bare(public.key().clone()).expect("a key")
+    })
+}
+
 /// The structures that a TPM signs and the keys that it signs with: any bytes give a value or an error, and a value keeps
 /// its rules.
 pub fn quote(data: &[u8]) {
     if let Ok(quote) = Attest::parse_quote(data) {
         assert!(quote.attested.selection.iter().len() > 0);
         assert!(quote.extra_data.len() <= data.len());
+        let verified = recorded_key().verify(data, RECORDED_SIGNATURE).is_ok();
+        assert_eq!(verified, data == RECORDED_QUOTE, "another message than the one that was signed");
     }
     let _ = Attest::parse_certify(data);
     let _ = PublicArea::parse_tpm2b(data);
@@ -44,4 +63,6 @@ pub fn quote(data: &[u8]) {
     if let Some((half, rest)) = data.split_at_checked(data.len() / 2) {
         let _ = read_pcr_file(half, rest);
     }
+    let _ = read_pcr_file(data, RECORDED_QUOTE);
+    let _ = read_pcr_file(RECORDED_PCRS, data);
 }

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use fuzz_entries::{ENTRIES, Entry};
+use proptest::prelude::RngExt as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 /// Mutations of each entry's seeds, together; fewer of a whole appraisal, which takes a millisecond.
 fn rounds(name: &str) -> usize {
@@ -14,19 +16,12 @@ fn rounds(name: &str) -> usize {
 /// and a hundred thousand copies of a long one take minutes.
 const MUTATED: usize = 3072;
 
-/// xorshift64*, so that a failure comes again with the same number.
-struct Random(u64);
+/// Random numbers from a fixed seed, so that a failure comes again with the same number.
+struct Random(TestRng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
+        self.0.random_range(0..end.max(1))
     }
 
     /// One to four changes: a byte set, a bit flipped, a piece removed, doubled, moved in from another seed, or filled with
@@ -38,7 +33,7 @@ impl Random {
             let at = self.below(bytes.len());
             let length = self.below(9).min(bytes.len() - at);
             match self.below(6) {
-                0 if !bytes.is_empty() => bytes[at] = u8::try_from(self.next() & 0xFF).unwrap(),
+                0 if !bytes.is_empty() => bytes[at] = self.0.random(),
                 1 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
                 2 => drop(bytes.drain(at..at + length)),
                 3 => {
@@ -50,7 +45,7 @@ impl Random {
                     let to = (from + self.below(64)).min(other.len());
                     bytes.splice(at..at, other[from..to].iter().copied());
                 }
-                _ => bytes[at..at + length].fill(if self.next() & 1 == 0 { 0xFF } else { 0 }),
+                _ => bytes[at..at + length].fill(if self.0.random() { 0xFF } else { 0 }),
             }
         }
     }
@@ -83,7 +78,8 @@ fn run(name: &str) {
         (entry.run)(seed);
         seed.truncate(MUTATED);
     }
-    let mut random = Random(u64::try_from(number).unwrap() + 1);
+    let seed = [u8::try_from(number).unwrap() + 1; 16];
+    let mut random = Random(TestRng::from_seed(RngAlgorithm::XorShift, &seed));
     let mut bytes = Vec::new();
     for round in 0..rounds(name) {
         let other = &seeds[random.below(seeds.len())];

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use proptest::prelude::RngExt as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::build::*;
 use crate::digest::Digest;
@@ -220,13 +222,8 @@ fn keyrings_are_certificates_and_public_keys_and_nothing_else() {
 fn i15_a_hundred_thousand_mutated_signatures_never_panic_nor_hold() {
     let digest = SHA256.digest(b"file");
     let good = attribute(3, 2, 4, IDENTIFIER, &digest);
-    let mut random = 0x2545_F491_4F6C_DD1D_u64;
-    let mut next = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random % u64::try_from(below).unwrap()).unwrap()
-    };
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::XorShift);
+    let mut next = |below: usize| random.random_range(0..below);
     for round in 0..100_000 {
         let mut changed = good.clone();
         for _ in 0..=next(3) {

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ciborium::Value;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use ring::hmac;
 use serde_json::json;
 
@@ -342,14 +343,8 @@ fn a_hundred_thousand_mutations_are_refused_and_never_panic() {
         cwt::FIRST_BYTE => cwt::parse(token).unwrap().payload,
         _ => jwt::parse(std::str::from_utf8(token).unwrap()).unwrap().payload,
     });
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut below = |end: usize| {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        let number = state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(number).unwrap() % end.max(1)
-    };
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::XorShift);
+    let mut below = |end: usize| random.random_range(0..end.max(1));
     let mut mutate = |seed: &[u8]| {
         let mut bytes = seed.to_vec();
         for _ in 0..=below(3) {
