@@ -16,7 +16,7 @@ for target in "${targets[@]}"; do
     # Recorded files that are seeds too: the list is in fuzz/entries.
     recorded=fuzz/corpus/$target-recorded
     mkdir -p "$recorded"
-    sed -n "/name: \"$target\"/{:a;/recorded: /!{N;ba};p}" fuzz/entries/src/lib.rs | grep -o '"[^"]*/[^"]*"' | tr -d '"' |
+    sed -n "/name: \"$target\"/{:a;/\]/!{N;ba};p}" fuzz/entries/src/lib.rs | grep -o '"[^"]*/[^"]*"' | tr -d '"' |
         while read -r file; do cp "tpm-sim-tests/vectors/$file" "$recorded/${file//\//-}"; done || true
     folders=("fuzz/corpus/$target" "$recorded")
     [ -d "fuzz/seeds/$target" ] && folders+=("fuzz/seeds/$target")
