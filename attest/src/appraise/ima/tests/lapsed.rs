@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ima::{KeptValue, Mark};
-use crate::reference::{Measured, ReferenceValues, Withdrawal, trusted};
+use crate::reference::{Measured, ReferenceValues, Withdrawal, path_text, trusted};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
