@@ -11,8 +11,11 @@
 use std::path::PathBuf;
 
 use attest::challenge::{Challenge, Nonce};
+use std::sync::Arc;
+
 use attest::ima::{
-    Bank, ByteOrder, DigestKind, Extend, ImaError, ImaList, ImaOptions, ascii_to_binary, replay,
+    Bank, ByteOrder, DigestKind, EvmKeyring, Extend, ImaError, ImaKeyring, ImaList, ImaOptions,
+    ImaSignatureError, SignatureForm, SignerKeyrings, ascii_to_binary, replay, verify_signature,
 };
 use attest::key::{AttestationKey, ENDORSEMENT, PublicArea};
 use attest::quote::tpm2_tools::read_pcr_file;
@@ -20,7 +23,7 @@ use attest::quote::{Quote, VerifiedQuote};
 use attest::{Digest, HashAlgorithm, PcrIndex};
 use jiff::{SignedDuration, Timestamp};
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "q35-sha256",
     "q35-multibank",
     "q35-ima-ng",
@@ -29,11 +32,16 @@ const ALL: [&str; 8] = [
     "q35-secureboot-uki",
     "q35-secureboot-own",
     "q35-upgrade",
+    "q35-evm-sig",
 ];
 
-/// Entries of a recording: an upgrade adds its script, and two programs once more.
+/// Entries of a recording: an upgrade adds its script, and two programs once more; that of EVM a script and four programs.
 fn entries_of(vector: &str) -> usize {
-    if vector == "q35-upgrade" { 87 } else { 84 }
+    match vector {
+        "q35-upgrade" => 87,
+        "q35-evm-sig" => 89,
+        _ => 84,
+    }
 }
 
 fn read(vector: &str, file: &str) -> Vec<u8> {
@@ -180,4 +188,58 @@ fn i04_a_list_of_another_boot_is_refused() {
     let quote = verified_quote("q35-sha256");
     let error = ImaList::new(&bytes).measured(&quote, &ImaOptions::new(HashAlgorithm::Sha256)).unwrap_err();
     assert!(matches!(error, ImaError::NotCovered { read: 84, .. }), "{error}");
+}
+
+/// The recorded files with a signature, and which one holds for a verifier with these keys.
+fn signers(contents: bool, evm: bool) -> Vec<(String, Result<SignatureForm, ImaSignatureError>)> {
+    let key = |file: &str| {
+        let pem = String::from_utf8(read("q35-evm-sig", file)).unwrap();
+        ImaKeyring::from_pem(file, &pem).unwrap()
+    };
+    let contents: Vec<_> = contents.then(|| Arc::new(key("ima-key.pub.pem"))).into_iter().collect();
+    let evm: Vec<_> = evm.then(|| Arc::new(EvmKeyring::new(key("evm-key.pub.pem")))).into_iter().collect();
+    let keyrings = SignerKeyrings { contents: &contents, evm: &evm, allow_sha1: false };
+    let bytes = read("q35-evm-sig", "ima.bin");
+    let list = ImaList::new(&bytes);
+    let verified = list.entries().filter_map(|entry| {
+        let entry = entry.unwrap();
+        let found = verify_signature(&entry, &keyrings).map(|signer| signer.form);
+        let name = entry.path().escape_ascii().to_string();
+        (found != Err(ImaSignatureError::Missing)).then_some((name, found))
+    });
+    verified.collect()
+}
+
+#[test]
+fn i07_a_kernels_own_list_of_portable_signatures_is_verified() {
+    let found = signers(true, true);
+    let form = |path: &str| found.iter().find(|(name, _)| name == path).unwrap().1.clone();
+    assert_eq!(found.len(), 6);
+    for (path, expected) in [
+        // In this template a signature over contents is one of the extended attributes.
+        ("/usr/bin/signed-sha256", SignatureForm::Contents),
+        ("/srv/signed-sha512.txt", SignatureForm::Contents),
+        ("/usr/bin/evm-hash", SignatureForm::Portable),
+        ("/usr/bin/evm-ima", SignatureForm::Portable),
+        ("/usr/bin/evm-label", SignatureForm::Portable),
+    ] {
+        assert_eq!(form(path), Ok(expected), "{path}");
+    }
+    // Signed for owner 1000, and given to root.
+    assert!(matches!(form("/usr/bin/evm-moved"), Err(ImaSignatureError::Mismatch { .. })));
+}
+
+#[test]
+fn i15_a_kernels_portable_signatures_count_by_evm_keys_only() {
+    for (path, found) in signers(true, false) {
+        // Without the key for EVM, what the inner signature says of the contents still holds.
+        let contents = path.contains("signed-") || path == "/usr/bin/evm-ima";
+        assert_eq!(found.is_ok(), contents, "{path}: {found:?}");
+        assert!(found.is_err() || found == Ok(SignatureForm::Contents), "{path}: {found:?}");
+    }
+    for (path, found) in signers(false, true) {
+        // A portable signature over a signature of the contents says nothing where that one is by nobody.
+        let hashed = ["/usr/bin/evm-hash", "/usr/bin/evm-label"].contains(&path.as_str());
+        assert_eq!(found.is_ok(), hashed, "{path}: {found:?}");
+    }
 }

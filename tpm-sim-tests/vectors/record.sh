@@ -25,7 +25,7 @@ set -euo pipefail
 
 OUT=${1:-}
 WORK=${2:-}
-VECTORS=${VECTORS:-q35-sha256 q35-multibank q35-ima-ng q35-ima q35-cmdline q35-secureboot-uki q35-secureboot-own q35-upgrade}
+VECTORS=${VECTORS:-q35-sha256 q35-multibank q35-ima-ng q35-ima q35-cmdline q35-secureboot-uki q35-secureboot-own q35-upgrade q35-evm-sig}
 SB_VARS=${SB_VARS:-/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd}
 SB_KEY=${SB_KEY:-/usr/share/ovmf/PkKek-1-snakeoil.key}
 SB_CERT=${SB_CERT:-/usr/share/ovmf/PkKek-1-snakeoil.pem}
@@ -34,6 +34,7 @@ SB_CERT=${SB_CERT:-/usr/share/ovmf/PkKek-1-snakeoil.pem}
 
 need_machine
 need swtpm_setup tpm2
+case $VECTORS in *evm*) need evmctl xxd ;; esac
 case $VECTORS in
 *secureboot*)
     need_secure_boot
@@ -73,7 +74,7 @@ trap cleanup EXIT
 # algorithm, key id (last 4 bytes of the SHA-1 of the PKCS#1 public key),
 # 16-bit signature size, signature.
 sign_file() {
-    local sig=$WORK/sig.$2
+    local sig=$WORK/sig.${1##*/}
     openssl dgst "-$2" -sign "$WORK/ima-key.pem" -out "$sig.raw" "$ROOT/$1"
     {
         printf "\\x03\\x02\\x0$3"
@@ -85,7 +86,29 @@ sign_file() {
     printf 'ea_set -f %s /%s security.ima\n' "$sig" "$1" >>"$WORK/debugfs.cmds"
 }
 
-# make_root [upgrade]
+# evm_sign PATH UID GID MODE IMA [LABEL] - make evmctl's portable signature over a
+# file's owner, group, mode and attributes (security.ima in hex, security.selinux),
+# and queue owner and attributes.
+evm_sign() {
+    local sig=$WORK/evm.${1##*/} name value
+    chmod "$4" "$ROOT/$1"
+    evmctl sign --portable -a sha256 --key "$WORK/evm-key.pem" --uid "$2" --gid "$3" \
+        --mode "$((0100000 + 0$4))" --ima "$5" ${6:+"--selinux=$6"} --caps -n "$ROOT/$1" 2>"$sig.log" |
+        xxd -r -p >"$sig.evm"
+    [ -s "$sig.evm" ] || die "evmctl made no signature, see $sig.log"
+    xxd -r -p <<<"$5" >"$sig.ima"
+    [ -z "${6:-}" ] || printf '%s\0' "$6" >"$sig.selinux"
+    printf 'sif /%s uid %s\nsif /%s gid %s\n' "$1" "$2" "$1" "$3" >>"$WORK/debugfs.cmds"
+    for name in selinux evm ima; do
+        [ ! -s "$sig.$name" ] ||
+            printf 'ea_set -f %s /%s security.%s\n' "$sig.$name" "$1" "$name" >>"$WORK/debugfs.cmds"
+    done
+}
+
+# sha256_xattr PATH - security.ima of a file that is not signed: type 4, hash 4.
+sha256_xattr() { echo "0404$(sha256sum <"$ROOT/$1" | cut -d' ' -f1)"; }
+
+# make_root [upgrade|evm]
 make_root() {
     local path n
     root_skeleton
@@ -173,6 +196,15 @@ for p in alpha beta; do
     "$p"
 done
 GUEST
+    if [ "${1:-}" = evm ]; then
+        echo 'echo signed with its owner and mode' | script usr/bin/evm-hash
+        echo 'echo signed twice' | script usr/bin/evm-ima
+        echo 'echo signed with a label' | script usr/bin/evm-label
+        echo 'echo signed for another owner' | script usr/bin/evm-moved
+        script etc/init.d/70-evm <<'GUEST'
+for p in evm-hash evm-ima evm-label evm-moved; do "$p"; done
+GUEST
+    fi
     { cat <<'GUEST'; cat "$VM_HERE/guest/carry-out"; } | script etc/init.d/90-collect
 # Copy the logs, the PCRs and a quote to the scratch disk.  Everything is
 # written to tmpfs, which the policy does not measure.
@@ -242,6 +274,17 @@ GUEST
     sign_file usr/bin/signed-sha256 sha256 4
     sign_file srv/signed-sha512.txt sha512 6
 
+    if [ "${1:-}" = evm ]; then
+        openssl ecparam -name prime256v1 -genkey -noout -out "$WORK/evm-key.pem"
+        openssl pkey -in "$WORK/evm-key.pem" -pubout -out "$WORK/evm-key.pub.pem"
+        sign_file usr/bin/evm-ima sha256 4
+        evm_sign usr/bin/evm-hash 0 0 755 "$(sha256_xattr usr/bin/evm-hash)"
+        evm_sign usr/bin/evm-ima 1000 1001 755 "$(xxd -p "$WORK/sig.evm-ima" | tr -d '\n')"
+        evm_sign usr/bin/evm-label 0 0 755 "$(sha256_xattr usr/bin/evm-label)" system_u:object_r:bin_t:s0
+        evm_sign usr/bin/evm-moved 1000 0 755 "$(sha256_xattr usr/bin/evm-moved)"
+        echo 'sif /usr/bin/evm-moved uid 0' >>"$WORK/debugfs.cmds"
+        rm -f "$WORK/evm-key.pem"
+    fi
     root_image "$WORK/root.img" 64M
     debugfs -w -f "$WORK/debugfs.cmds" "$WORK/root.img" >"$WORK/debugfs.log" 2>&1
     rm -f "$WORK/ima-key.pem"
@@ -299,9 +342,12 @@ boot() {
     (cd "$dir/got/quote" && tpm2 checkquote -Q -u ak.pem -m quote.msg -s quote.sig \
         -f quote.pcrs -g sha256 -q "$(cat nonce.hex)") || die "$name: bad quote"
 
-    # Only this template has the files' signatures in the list.
-    if grep -q ' ima-sig ' "$dir/got/ima.ascii"; then
+    # Only these templates have the files' signatures in the list.
+    if grep -q ' ima-sig \| evm-sig ' "$dir/got/ima.ascii"; then
         cp "$WORK/ima-key.pub.pem" "$dir/got/ima-key.pub.pem"
+    fi
+    if grep -q ' evm-sig ' "$dir/got/ima.ascii"; then
+        cp "$WORK/evm-key.pub.pem" "$dir/got/evm-key.pub.pem"
     fi
     rm -rf "${OUT:?}/$name"
     mkdir "$OUT/$name"
@@ -328,6 +374,7 @@ for v in $VECTORS; do
     q35-secureboot-uki) boot "$v" sha256,sha384 "$BASE" uki ;;
     q35-secureboot-own) boot "$v" sha256        "$BASE" own ;;
     q35-upgrade)   make_root upgrade; boot "$v" sha256 "$BASE"; make_root ;;
+    q35-evm-sig)   make_root evm; boot "$v" sha256 "$BASE no_timer_check ima_template=evm-sig"; make_root ;;
     *) die "unknown vector $v" ;;
     esac
 done

@@ -25,7 +25,7 @@ fn pcrs(text: &str) -> Vec<(PcrIndex, Digest)> {
         .collect()
 }
 
-const RECORDINGS: [&str; 8] = [
+const RECORDINGS: [&str; 9] = [
     "q35-sha256",
     "q35-multibank",
     "q35-cmdline",
@@ -34,6 +34,7 @@ const RECORDINGS: [&str; 8] = [
     "q35-secureboot-uki",
     "q35-secureboot-own",
     "q35-upgrade",
+    "q35-evm-sig",
 ];
 
 #[test]
