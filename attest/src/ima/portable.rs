@@ -1,7 +1,8 @@
 //! Portable signatures of EVM: extended attributes, owner and mode of a file, without what only one machine has.
 //!
 //! ```text
-//! signed digest = H( values of security.* in their order ‖ struct h_misc )
+//! version 2: signed digest = H( values of security.* in their order ‖ struct h_misc )
+//! version 3: signed digest = H( 5 ‖ number of H ‖ digest of version 2 )      struct ima_file_id
 //! ```
 //!
 //! `struct h_misc` (`hmac_add_misc` in `security/integrity/evm/evm_crypto.c`) is hashed as the kernel has it in memory: its
@@ -89,10 +90,6 @@ impl<'a> PortableSignature<'a> {
                 found: bytes.first().copied().unwrap_or(0),
             });
         }
-        // What version 3 signs is defined for files and fs-verity only (`struct ima_file_id`).
-        if signature.version != 2 {
-            return Err(ImaSignatureError::NotVerified { what: "portable EVM signature of version 3" });
-        }
         let hash = HashAlgorithm::from_name(signature.hash_name)
             .ok_or(ImaSignatureError::NotVerified { what: "portable EVM signature over a SHA-224 digest" })?;
         let order = entry.byte_order().ok_or(ImaSignatureError::Attributes { what: "have no lengths" })?;
@@ -127,7 +124,8 @@ impl<'a> PortableSignature<'a> {
             ByteOrder::Little => (self.uid.to_le_bytes(), self.gid.to_le_bytes(), self.mode.to_le_bytes()),
             ByteOrder::Big => (self.uid.to_be_bytes(), self.gid.to_be_bytes(), self.mode.to_be_bytes()),
         };
-        self.hash.digest_parts(&[self.xattrs.values, &zeros, &uid, &gid, &mode, &[0, 0]])
+        let digest = self.hash.digest_parts(&[self.xattrs.values, &zeros, &uid, &gid, &mode, &[0, 0]]);
+        self.signature.of_version(digest)
     }
 
     /// What the signed `security.ima` says of the contents. Without it the signature is about a name, an owner and a mode,

@@ -186,10 +186,20 @@ impl<'a> ImaSignature<'a> {
         if digest.algorithm() == HashAlgorithm::Sha1 && !allow_sha1 {
             return Err(ImaSignatureError::Weak);
         }
+        Ok(self.of_version(digest))
+    }
+
+    /// What is signed of a digest: the digest itself, or since version 3 the hash of the kind, the hash's number and the
+    /// digest, so that none is taken for another (`calc_file_id_hash`; in the kernel for portable ones since March 2026).
+    pub(super) fn of_version(&self, digest: Digest) -> Digest {
+        let kind = match self.kind {
+            SignatureKind::Contents => 3,
+            SignatureKind::EvmPortable => 5,
+            SignatureKind::Verity => 6,
+        };
         if self.version == 2 {
-            return Ok(digest);
+            return digest;
         }
-        let kind = if verity { 6 } else { 3 };
-        Ok(digest.algorithm().digest_parts(&[&[kind, self.hash], digest.as_bytes()]))
+        digest.algorithm().digest_parts(&[&[kind, self.hash], digest.as_bytes()])
     }
 }

@@ -2,6 +2,7 @@
 
 mod kexec;
 mod lapsed;
+mod signed;
 
 use std::collections::BTreeMap;
 

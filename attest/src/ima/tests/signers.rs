@@ -11,6 +11,15 @@ const EC: &str = include_str!("signers/ec.pem");
 const RSA: &str = include_str!("signers/rsa.pem");
 const EC_EVM: &str = include_str!("signers/ec.evm.hex");
 const RSA_EVM: &str = include_str!("signers/rsa.evm.hex");
+/// As 32-bit kernels have it, big-endian ones, and in version 3.
+const OTHER_FORMS: [&str; 6] = [
+    include_str!("signers/ec-32.evm.hex"),
+    include_str!("signers/rsa-32.evm.hex"),
+    include_str!("signers/ec-big.evm.hex"),
+    include_str!("signers/rsa-big.evm.hex"),
+    include_str!("signers/ec-3.evm.hex"),
+    include_str!("signers/rsa-3.evm.hex"),
+];
 const CONTENTS: &[u8] = b"hello\n";
 const SELINUX: &[u8] = b"system_u:object_r:etc_t:s0";
 
@@ -86,6 +95,28 @@ impl Portable {
         entry(10, self.template, &fields)
     }
 
+    /// The same as a big-endian kernel writes it.
+    fn big_endian(&self) -> Vec<u8> {
+        let lengths: Vec<u8> = self
+            .xattrs
+            .iter()
+            .flat_map(|(_, value)| u32::try_from(value.len()).unwrap().to_be_bytes())
+            .collect();
+        let list = self.entry();
+        let entry = ImaList::new(&list).entries().next().unwrap().unwrap();
+        let (uid, gid, mode) = (self.uid.to_be_bytes(), self.gid.to_be_bytes(), self.mode.to_be_bytes());
+        let fields: Vec<&[u8]> = entry.fields().map(|(_, field)| field).collect();
+        let fields = [&fields[..4], &[&lengths, fields[5], &uid, &gid, &mode]].concat();
+        let data: Vec<u8> = fields
+            .iter()
+            .flat_map(|field| [&u32::try_from(field.len()).unwrap().to_be_bytes(), *field].concat())
+            .collect();
+        let digest = SHA1.digest(&data);
+        let (name, len) =
+            (self.template.as_bytes(), |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        [&10_u32.to_be_bytes(), digest.as_bytes(), &len(name), name, &len(&data), &data].concat()
+    }
+
     fn changed(&self, change: impl FnOnce(&mut Self)) -> Result<SignatureForm, ImaSignatureError> {
         let mut changed = self.clone();
         change(&mut changed);
@@ -115,6 +146,33 @@ fn i07_portable_signatures_of_evmctl_hold_and_cover_attributes_owner_and_mode() 
         let no_file = recorded.changed(|file| file.mode = 0o040_640);
         assert!(matches!(no_file, Err(ImaSignatureError::Attributes { .. })), "{no_file:?}");
     }
+}
+
+#[test]
+fn i07_portable_signatures_of_other_machines_and_of_version_3_hold() {
+    for signature in OTHER_FORMS {
+        let recorded = Portable::recorded(signature);
+        assert_eq!(recorded.changed(|_| {}), Ok(SignatureForm::Portable));
+        assert!(is_mismatch(&recorded.changed(|file| file.uid = 0)));
+        assert!(is_mismatch(&recorded.changed(|file| file.mode |= 0o4000)));
+        assert!(is_mismatch(&recorded.changed(|file| file.xattrs[0].1[0] ^= 1)));
+        // A signature says its version, and is not the one of the other version.
+        assert!(is_mismatch(&recorded.changed(|file| file.signature[1] ^= 1)));
+    }
+}
+
+/// A kernel writes numbers as it has them; with `ima_canonical_fmt` a big-endian one writes them little-endian, and still signs its own.
+#[test]
+fn i07_lists_of_big_endian_kernels_have_portable_signatures_too() {
+    for signature in [include_str!("signers/ec-big.evm.hex"), include_str!("signers/rsa-big.evm.hex")] {
+        let recorded = Portable::recorded(signature);
+        assert_eq!(verify(&recorded.big_endian(), Trusts::Evm), Ok(SignatureForm::Portable));
+        let mut other = recorded;
+        other.gid = 0;
+        assert!(is_mismatch(&verify(&other.big_endian(), Trusts::Evm)));
+    }
+    // No big-endian machine has made this one.
+    assert!(is_mismatch(&verify(&Portable::recorded(EC_EVM).big_endian(), Trusts::Evm)));
 }
 
 #[test]
@@ -204,15 +262,20 @@ impl Appended {
     }
 }
 
-const APPENDED: [&str; 4] = [
+/// By openssl, and by the kernel's own sign-file.
+const APPENDED: [&str; 8] = [
     include_str!("signers/ec.cms.hex"),
     include_str!("signers/ec-keyid.cms.hex"),
     include_str!("signers/rsa.cms.hex"),
     include_str!("signers/rsa-keyid.cms.hex"),
+    include_str!("signers/ec-kernel.cms.hex"),
+    include_str!("signers/ec-kernel-keyid.cms.hex"),
+    include_str!("signers/rsa-kernel.cms.hex"),
+    include_str!("signers/rsa-kernel-keyid.cms.hex"),
 ];
 
 #[test]
-fn i07_appended_signatures_of_openssl_hold_for_their_contents_only() {
+fn i07_appended_signatures_of_openssl_and_sign_file_hold_for_their_contents_only() {
     for message in APPENDED {
         let recorded = Appended::recorded(message);
         assert!(ImaList::new(&recorded.entry()).entries().next().unwrap().unwrap().is_signed());
