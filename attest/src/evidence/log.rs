@@ -71,14 +71,15 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError`]: too large, no frame of the one shape that is read, or not exactly the announced bytes. The memory
-    /// that is taken follows the bytes that come out, never the announced size; the first 64 KiB are taken at once.
+    /// that is taken follows the bytes that come out and not the announced size, of which at most 256 KiB are taken at once.
     pub fn bytes(&self, most: usize) -> Result<Cow<'_, [u8]>, LogError> {
         self.check_size(most)?;
         match self {
             Self::Plain(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::Zstd { zstd, size } => {
                 let mut inflate = Inflate::new(zstd, *size)?;
-                let mut bytes = Vec::with_capacity(most.min(FIRST));
+                let announced = usize::try_from(*size).unwrap_or(usize::MAX);
+                let mut bytes = Vec::with_capacity(announced.min(FIRST));
                 let mut buffer = [0; BUFFER];
                 loop {
                     let read = inflate.read(&mut buffer)?;
@@ -113,8 +114,9 @@ impl Log {
 /// Bytes that are inflated at once.
 const BUFFER: usize = 16 * 1024;
 
-/// Memory that is taken for a log before the first byte comes out: enough for most boots.
-const FIRST: usize = 64 * 1024;
+/// Most memory that is taken for a log before the first byte comes out: enough for most boots, and for the lists of small
+/// systems, which then are never moved into a larger place.
+const FIRST: usize = 256 * 1024;
 
 /// A log that is read from its beginning to its end. What was read is only good when the end was reached: the size and the
 /// checksum are known there.
