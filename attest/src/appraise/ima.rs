@@ -57,21 +57,11 @@ pub(super) fn judge(
     part: Part<'_>,
     outcome: &mut Outcome,
 ) {
-    let Some(rules) = &policy.ima else { return };
-    let Some(list) = part.list else {
-        if let Some(reason) = unexplained_without_list(policy, quote) {
-            outcome.reasons.push(reason);
-        }
-        if rules.list == Demand::Require {
-            outcome.reasons.push(Reason {
-                id: "ima-list",
-                what: "the policy requires an IMA list".to_owned(),
-                place: "IMA list".to_owned(),
-                expected: "a list".to_owned(),
-                found: "none".to_owned(),
-            });
-        }
-        return;
+    let (Some(rules), Some(list)) = (&policy.ima, part.list) else {
+        // Of releases that were withdrawn or have ended it matters when a boot was seen, with its files or without (threat i18).
+        let seeing = part.record.seeing(part.record.sightings(), &[]);
+        outcome.ima_state = Some(ImaState::without_list(part.attesting, part.state, seeing));
+        return refuse_without_list(policy, quote, outcome);
     };
     match measured(policy, rules, releases, quote, list, &part, outcome) {
         Ok((files, seen)) => {
@@ -174,6 +164,21 @@ fn count_earlier_parts(part: &Part<'_>, outcome: &mut Outcome) {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         claims.attested = claims.attested.saturating_add(count(earlier.entries));
         claims.violations = claims.violations.saturating_add(count(earlier.violations));
+    }
+}
+
+/// What a policy with rules for files makes of evidence without a list.
+fn refuse_without_list(policy: &Policy, quote: &VerifiedQuote, outcome: &mut Outcome) {
+    let Some(rules) = &policy.ima else { return };
+    outcome.reasons.extend(unexplained_without_list(policy, quote));
+    if rules.list == Demand::Require {
+        outcome.reasons.push(Reason {
+            id: "ima-list",
+            what: "the policy requires an IMA list".to_owned(),
+            place: "IMA list".to_owned(),
+            expected: "a list".to_owned(),
+            found: "none".to_owned(),
+        });
     }
 }
 

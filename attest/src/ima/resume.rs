@@ -281,6 +281,30 @@ impl ImaState {
         })
     }
 
+    /// The state after evidence whose list was not looked at, or that has none: when the boot was seen. What was seen of the list
+    /// before stays, and the list is not carried on: until now releases may have ended, and nobody has asked of their files (threat i18).
+    ///
+    /// `before` is of this key and boot, or nothing of it is in `seen`.
+    #[must_use]
+    pub fn without_list(attesting: Attesting<'_>, before: Option<&Self>, seen: Seeing<'_>) -> Self {
+        let sightings = Some(Sightings::again(seen.before, seen.sight));
+        match before.filter(|_| seen.before.is_some()) {
+            Some(before) => Self { seen: sightings, values: Vec::new(), ..before.clone() },
+            None => Self {
+                version: 3,
+                attester: attesting.attester.to_owned(),
+                reset_count: attesting.reset_count,
+                policy: *attesting.policy,
+                offset: 0,
+                entries: 0,
+                violations: 0,
+                kexecs: Some(0),
+                values: Vec::new(),
+                seen: sightings,
+            },
+        }
+    }
+
     /// Holds the start of a part against what is kept.
     ///
     /// # Errors

@@ -186,6 +186,14 @@ impl Sightings {
         Self { since, last, clock_ms, restart_count, marks }
     }
 
+    /// What is known after one more quote whose list was not looked at: that the boot still runs, and nothing more of its files.
+    pub(super) fn again(before: Option<&Self>, sight: Sight) -> Self {
+        let Sight { now, clock_ms, restart_count } = sight;
+        let (since, last) = before.map_or((now, now), |before| (before.since, before.last.max(now)));
+        let marks = before.map(|before| before.marks.clone()).unwrap_or_default();
+        Self { since, last, clock_ms, restart_count, marks }
+    }
+
     /// Whether the record agrees with itself and with a list of `entries`.
     pub(super) fn check(&self, entries: u64) -> Result<(), StateError> {
         let mut before: Option<&Mark> = None;

@@ -299,7 +299,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     if let Some((file, signer)) = &signer {
         args.result.write(file, signer, &appraisal)?;
     }
-    let next = appraisal.ima_state().filter(|_| args.baseline.is_some()).map(ImaState::position);
+    // Without a list that was judged there is none to carry on.
+    let carries_on = args.baseline.is_some() && appraisal.claims().ima.is_some();
+    let next = appraisal.ima_state().filter(|_| carries_on).map(ImaState::position);
     Ok(AppraisalReport { ima_next: next.map(|next| next.to_string()), ..AppraisalReport::new(&appraisal) })
 }
 

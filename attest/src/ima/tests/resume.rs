@@ -163,6 +163,25 @@ fn i04_kexecs_are_counted_over_all_parts_of_a_list() {
 }
 
 #[test]
+fn i18_no_list_is_carried_on_from_a_sight_without_one() {
+    let (whole, state, quoted) = parts();
+    let sight = Sight { now: Timestamp::from_second(9).unwrap(), clock_ms: 9000, restart_count: 0 };
+    let policy = policy();
+    let seeing = |before| Seeing { sight, before, cuts: &[] };
+    let seen = ImaState::without_list(attesting(&policy), Some(&state), seeing(state.seen.as_ref()));
+    let (before, after) = (state.seen.as_ref().unwrap(), seen.seen.as_ref().unwrap());
+    assert_eq!((&after.marks, after.since, after.last), (&before.marks, before.since, sight.now));
+    assert_eq!(ImaState::parse(&seen.to_json().unwrap()).unwrap(), seen);
+    let begin = start(&state);
+    let kept = ImaState::carries_on(Some(&seen), attesting(&policy), &begin).unwrap();
+    let error = rest(&whole[usize::try_from(state.offset).unwrap()..], kept, &quoted).unwrap_err();
+    assert_eq!(error, ResumeError::NotKept { pcr: PcrIndex::IMA }.into());
+    // Of a record that is not believed, nothing stays.
+    let anew = ImaState::without_list(attesting(&policy), Some(&state), seeing(None));
+    assert_eq!((anew.entries, anew.seen.unwrap().marks), (0, Vec::new()));
+}
+
+#[test]
 fn i17_a_list_that_the_kernel_has_trimmed_carries_on_from_the_state_or_says_what_is_missing() {
     let (whole, state, quoted) = parts();
     let trimmed = &whole[usize::try_from(state.offset).unwrap()..];

@@ -1,6 +1,8 @@
 //! Releases that are taken back while devices run them: what was measured before is told apart from what is started after.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod records;
+
 use std::fs;
 
 use attest::HashAlgorithm;
