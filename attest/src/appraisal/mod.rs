@@ -137,7 +137,8 @@ impl Appraisal {
         &self.notes
     }
 
-    /// What to keep of the device's IMA list, so that its next evidence may have the rest only; after a pass.
+    /// What to keep of the device after a pass: when its boot was seen, and of its IMA list, if one was judged, where the rest may begin
+    /// that its next evidence has.
     #[must_use]
     pub fn ima_state(&self) -> Option<&ImaState> {
         self.ima_state.as_ref()
