@@ -20,6 +20,9 @@ impl PcrIndex {
     /// PCR 0, the firmware; the only one whose start value a StartupLocality event changes.
     pub const FIRMWARE: Self = Self(0);
 
+    /// PCR 11, where systemd's stub and the phases of its boot are measured.
+    pub const KERNEL_BOOT: Self = Self(11);
+
     /// All 24, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..24).map(Self)

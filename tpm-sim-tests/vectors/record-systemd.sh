@@ -26,7 +26,6 @@ set -euo pipefail
 usage() { die "usage: ${0##*/} OUTDIR PACKAGES HALLMARK [WORKDIR]"; }
 [ $# -ge 3 ] || usage
 OUT=$1 PACKAGES=$2 HALLMARK=$3 WORK=${4:-}
-VECTORS=${VECTORS:-systemd-257-uki systemd-257-profile}
 MEMORY=768
 [ "$BOOT_TIMEOUT" != 240 ] || BOOT_TIMEOUT=900
 need_machine
@@ -57,6 +56,11 @@ unpack_packages() {
         case $deb in */linux-image-*) ;; *) dpkg -x "$deb" "$TREE" ;; esac
     done
     touch "$TREE/unpacked"
+}
+
+# The version of the packages' systemd: vectors are named by it.
+systemd_version() {
+    find "$TREE/usr/lib/x86_64-linux-gnu/systemd" -name 'libsystemd-shared-[0-9]*.so' | sed 's/.*shared-\([0-9]*\).*/\1/'
 }
 
 # of_tree PROGRAM ARGUMENT... - run a program of the packages on this system
@@ -116,7 +120,7 @@ system() {
     done
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$dir/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\ntty:x:5:\ntss:x:101:\n' >"$dir/etc/group"
-    printf 'ID=hallmark-guest\nVERSION_ID=257\nNAME="Hallmark guest"\n' >"$dir/usr/lib/os-release"
+    printf 'ID=hallmark-guest\nVERSION_ID=%s\nNAME="Hallmark guest"\n' "$VERSION" >"$dir/usr/lib/os-release"
     ln -sf ../usr/lib/os-release "$dir/etc/os-release"
     rm -f "$dir/etc/machine-id"
     # What a machine without network, users and console has no use for.
@@ -146,7 +150,7 @@ make_root() { # make_root OUT
     ROOT=$WORK/root
     system "$ROOT"
     kernel_modules "$ROOT" virtio_pci virtio_blk ext4 efivarfs autofs4 crc32c_generic sha512_generic vfat nls_ascii nls_cp437
-    echo 68616c6c6d61726b0000000000000257 >"$ROOT/etc/machine-id"
+    echo "68616c6c6d61726b0000000000000$VERSION" >"$ROOT/etc/machine-id"
     echo hallmark-guest >"$ROOT/etc/hostname"
     printf '/dev/vda / ext4 rw,x-systemd.pcrfs 0 0\n/dev/vdc1 /efi vfat ro,x-systemd.pcrfs 0 0\n' >"$ROOT/etc/fstab"
     strip -g -o "$ROOT/usr/bin/hallmark" "$HALLMARK"
@@ -257,7 +261,7 @@ record_uki() {
 # and everything lies beside it that the stub takes up: an add-on of its own and
 # one for all images, credentials of both kinds, extensions of both kinds.
 record_profile() {
-    local dir=$WORK/run-$1 extra
+    local dir=$WORK/run-$1 extra nvpcrs=()
     rm -rf "$dir"
     mkdir -p "$dir"/{tpm,esp/EFI/BOOT,esp/EFI/Linux/hallmark.efi.extra.d,esp/loader/addons,esp/loader/credentials,ucode/kernel}
     extra=$dir/esp/EFI/Linux/hallmark.efi.extra.d
@@ -271,9 +275,12 @@ record_profile() {
 
     ukify --stub "$TREE/usr/lib/systemd/boot/efi/addonx64.efi.stub" --profile "$(printf 'ID=debug\nTITLE=with more words')" --cmdline "$CMDLINE debug" --output "$dir/debug.efi"
     ukify --stub "$TREE/usr/lib/systemd/boot/efi/addonx64.efi.stub" --profile "$(printf 'ID=rescue\nTITLE=without root')" --cmdline "$CMDLINE rescue" --output "$dir/rescue.efi"
+    # systemd makes its NvPCRs where such a signature allows it.
+    [ "$VERSION" -lt 259 ] || nvpcrs=(--sign-initrd-pcrs)
     ukify --linux "$VMLINUZ" --initrd "$WORK/initrd.zst" --cmdline "$CMDLINE" --os-release "@$WORK/root/usr/lib/os-release" \
         --uname "$KVER" --microcode "$dir/ucode.cpio" --profile ID=main --join-profile "$dir/debug.efi" --join-profile "$dir/rescue.efi" \
-        --pcr-private-key "$dir/pcr.key" --pcr-public-key "$dir/pcr.pub" --pcr-banks sha256 --phases enter-initrd --output "$dir/uki.efi"
+        --pcr-private-key "$dir/pcr.key" --pcr-public-key "$dir/pcr.pub" --pcr-banks sha256 --phases enter-initrd \
+        "${nvpcrs[@]}" --output "$dir/uki.efi"
     ukify --stub "$TREE/usr/lib/systemd/boot/efi/addonx64.efi.stub" --cmdline 'hallmark.addon=own' --output "$dir/own.efi"
     ukify --stub "$TREE/usr/lib/systemd/boot/efi/addonx64.efi.stub" --cmdline 'hallmark.addon=all' --output "$dir/all.efi"
     printf 'default hallmark.efi@debug\ntimeout 0\n' >"$dir/esp/loader/loader.conf"
@@ -296,13 +303,15 @@ record_profile() {
 }
 
 unpack_packages
+VERSION=$(systemd_version)
+VECTORS=${VECTORS:-systemd-$VERSION-uki systemd-$VERSION-profile}
 say "kernel $KVER, $(of_tree usr/lib/systemd/systemd-measure --version | head -n 1)"
 [ -e "$WORK/initrd.zst" ] || make_initrd "$WORK/initrd.zst"
 make_root "$WORK/root.img"
 for v in $VECTORS; do
     case $v in
-    systemd-257-uki) record_uki "$v" ;;
-    systemd-257-profile) record_profile "$v" ;;
+    "systemd-$VERSION-uki") record_uki "$v" ;;
+    "systemd-$VERSION-profile") record_profile "$v" ;;
     *) die "unknown vector $v" ;;
     esac
 done

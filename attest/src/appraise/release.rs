@@ -9,11 +9,11 @@ use super::facts::react;
 use super::record::Record;
 use crate::appraisal::{LapsedClaim, Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{MeasuredBoot, Role};
+use crate::eventlog::{MeasuredBoot, MeasuredRecord, Role};
 use crate::pcr::PcrIndex;
 use crate::policy::{Policy, QuoteRules, Reaction, ReleaseScope, Tolerance};
 use crate::quote::VerifiedQuote;
-use crate::reference::expectation::{Measured, Steps, differences, same};
+use crate::reference::expectation::{Measured, Steps, differences, only_steps, same};
 use crate::reference::{
     FileKey, Knowledge, Lapsed, Measured as When, ReferenceValues, Standing, TrustedReference, knowledge,
 };
@@ -112,11 +112,18 @@ impl<'j, 'a> Judged<'j, 'a> {
         if values.bank != self.bank {
             return false;
         }
+        let steps = || Steps::of(self.bank, pcr);
         if values.by_events.contains(&pcr) {
-            let steps = Steps::of(self.bank, pcr);
+            let steps = steps();
             return self.measured(pcr).is_some_and(|measured| same(values.events_of(pcr), measured, &steps));
         }
-        values.pcrs.get(&pcr).is_some_and(|value| Some(value) == self.quote.value(self.bank, pcr))
+        let Some(value) = values.pcrs.get(&pcr) else { return false };
+        // Where nothing may be measured, a step may be: systemd's separator is in PCR 12 and 13 before anything else.
+        let untouched = || {
+            *value == pcr.start(self.bank)
+                && self.measured(pcr).is_some_and(|measured| only_steps(measured, &steps()))
+        };
+        Some(value) == self.quote.value(self.bank, pcr) || untouched()
     }
 
     fn differing(&self, values: &ReferenceValues) -> Vec<PcrIndex> {
@@ -143,8 +150,11 @@ impl<'j, 'a> Judged<'j, 'a> {
         }
         for (pcr, all) in &mut measured {
             let records = boot.records_of(self.bank, *pcr).unwrap_or_default();
-            let role = || Role::System.to_string();
-            all.extend(records.iter().map(|record| Measured { digest: *record.digest(), role: role() }));
+            let measured = |record: &MeasuredRecord<'_, '_>| Measured {
+                digest: *record.digest(),
+                role: Role::of_record(record.record()).to_string(),
+            };
+            all.extend(records.iter().map(measured));
         }
         measured
     }

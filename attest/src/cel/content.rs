@@ -53,6 +53,18 @@ pub struct Systemd<'a> {
 }
 
 impl Content<'_> {
+    /// The content's type by its name in the format, e.g. `systemd`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Systemd(_) => "systemd",
+            Self::PcClient { .. } => "pcclient_std",
+            Self::ImaTemplate { .. } => "ima_template",
+            Self::Hallmark { .. } => "hallmark",
+            Self::Other { content_type } => content_type,
+        }
+    }
+
     /// When the record says that it was made: microseconds since the boot. Not measured; good for an order to try.
     #[must_use]
     pub const fn timestamp(&self) -> Option<u64> {

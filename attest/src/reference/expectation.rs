@@ -14,6 +14,11 @@ const BOOT_ATTEMPTS: [&str; 3] = [
     "Returning from EFI Application",
 ];
 
+/// What systemd says when the operating system takes over, in every PCR that it does not extend itself (since 259).
+const OS_SEPARATOR: &str = "os-separator";
+/// What it says in PCR 9 when no NV index is made to serve as a PCR any more.
+const NVPCR_SEPARATOR: &str = "nvpcr-separator";
+
 /// The measurements of a PCR that say how far the boot got, and nothing of what was booted.
 ///
 /// They are known by their digests, whatever type the log gives them, so that nothing else can hide under their name
@@ -26,15 +31,22 @@ impl Steps {
         let separators = [[0; 4], [0xFF; 4]].iter().map(|value| bank.digest(value));
         let texts: &[&str] = match pcr.get() {
             4 => &BOOT_ATTEMPTS,
+            9 => &[NVPCR_SEPARATOR],
             11 => &PHASES,
             _ => &[],
         };
-        Self(separators.chain(texts.iter().map(|text| bank.digest(text.as_bytes()))).collect())
+        let texts = texts.iter().chain([&OS_SEPARATOR]);
+        Self(separators.chain(texts.map(|text| bank.digest(text.as_bytes()))).collect())
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.0.contains(digest)
     }
+}
+
+/// Whether nothing was measured but steps, of which there are some.
+pub(crate) fn only_steps(measured: &[Measured], steps: &Steps) -> bool {
+    !measured.is_empty() && measured.iter().all(|event| steps.contains(&event.digest))
 }
 
 /// Something that a device measured, with its role in words.

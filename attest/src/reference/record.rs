@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::expectation::Steps;
 use super::{ReferenceEvent, ReferenceValues, path_text};
+use crate::cel;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::eventlog::{BootLogs, MeasuredBoot, PcrVerdict, Role, describe, measured_logs};
+use crate::eventlog::{BootLogs, Counts, MeasuredBoot, PcrVerdict, Role, describe, measured_logs};
 use crate::ima::{ImaError, ImaList, ImaOptions, measure};
 use crate::pcr::PcrIndex;
 use crate::quote::SignedQuote;
@@ -77,7 +79,7 @@ pub fn record(
         return Err(RecordError::Bank { bank });
     }
     let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
-    let (pcrs, events) =
+    let BootValues { pcrs, by_events, events } =
         boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank, leave_out))?;
     let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;
     Ok(ReferenceValues {
@@ -89,27 +91,35 @@ pub fn record(
         expires: golden.expires,
         bank,
         pcrs,
-        by_events: Vec::new(),
+        by_events,
         events,
         files,
         file_sets: Vec::new(),
     })
 }
 
-type BootValues = (BTreeMap<PcrIndex, Digest>, Vec<ReferenceEvent>);
+#[derive(Debug, Default)]
+struct BootValues {
+    pcrs: BTreeMap<PcrIndex, Digest>,
+    by_events: Vec<PcrIndex>,
+    events: Vec<ReferenceEvent>,
+}
 
 fn boot_values(
     boot: &MeasuredBoot<'_>,
     bank: HashAlgorithm,
     leave_out: &[PcrIndex],
 ) -> Result<BootValues, RecordError> {
-    let mut pcrs = BTreeMap::new();
-    let mut events = Vec::new();
+    let mut values = BootValues::default();
     let recorded = |pcr: PcrIndex| pcr != PcrIndex::IMA && !leave_out.contains(&pcr);
     for (_, pcr, verdict) in boot.verdicts().filter(|(b, pcr, _)| *b == bank && recorded(*pcr)) {
+        let events = events_of(boot, bank, pcr);
         match verdict {
+            PcrVerdict::Matches { logs, .. } if goes_on(bank, pcr, logs, &events) => {
+                values.by_events.push(pcr);
+            }
             PcrVerdict::Matches { value, .. } | PcrVerdict::Untouched { value } => {
-                pcrs.insert(pcr, *value);
+                values.pcrs.insert(pcr, *value);
             }
             PcrVerdict::Differs { quoted, replayed, .. } => {
                 let (quoted, replayed) = (quoted.to_hex(), replayed.to_hex());
@@ -117,17 +127,37 @@ fn boot_values(
             }
             PcrVerdict::Unexplained { .. } => {}
         }
-        for measured in boot.events_of(bank, pcr).into_iter().flatten() {
-            events.push(ReferenceEvent {
-                pcr,
-                kind: measured.event().event_type().to_string(),
-                digest: *measured.digest(),
-                description: describe(measured.event()),
-                role: Some(Role::of(measured.event()).to_string()),
-            });
-        }
+        values.events.extend(events);
     }
-    Ok((pcrs, events))
+    Ok(values)
+}
+
+/// Whether a PCR is judged by its events: one that the operating system extends too, and PCR 11, into which systemd measures the
+/// phases of the boot. Its value is another in each phase, while what was booted is the same. The steps, which stand aside then,
+/// must not be all that it has: otherwise every device would match, and its value is recorded.
+fn goes_on(bank: HashAlgorithm, pcr: PcrIndex, logs: &Counts, events: &[ReferenceEvent]) -> bool {
+    let steps = Steps::of(bank, pcr);
+    (logs.measurements > 0 || pcr == PcrIndex::KERNEL_BOOT)
+        && events.iter().any(|event| !steps.contains(&event.digest))
+}
+
+/// What a PCR is made of, by all logs; nothing when they do not explain it.
+fn events_of(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Vec<ReferenceEvent> {
+    let firmware = boot.events_of(bank, pcr).into_iter().flatten().map(|measured| ReferenceEvent {
+        pcr,
+        kind: measured.event().event_type().to_string(),
+        digest: *measured.digest(),
+        description: describe(measured.event()),
+        role: Some(Role::of(measured.event()).to_string()),
+    });
+    let system = boot.records_of(bank, pcr).into_iter().flatten().map(|measured| ReferenceEvent {
+        pcr,
+        kind: measured.record().content().kind().to_owned(),
+        digest: *measured.digest(),
+        description: cel::describe(measured.record()),
+        role: Some(Role::of_record(measured.record()).to_string()),
+    });
+    firmware.chain(system).collect()
 }
 
 fn file_digests(

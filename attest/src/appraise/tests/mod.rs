@@ -8,6 +8,7 @@ mod recorded;
 mod records;
 mod secure_boot;
 mod systemd;
+mod systemd_whole;
 
 use crate::appraisal::{BootClaims, Outcome};
 use crate::digest::HashAlgorithm;

@@ -6,9 +6,9 @@ use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{BootLogs, EventLog, MeasuredBoot, PcrVerdict, measured_logs};
 use crate::pcr::PcrIndex;
 
-const VECTORS: [&str; 2] = ["systemd-257-uki", "systemd-257-profile"];
+pub(super) const VECTORS: [&str; 2] = ["systemd-257-uki", "systemd-257-profile"];
 
-fn file(vector: &str, name: &str) -> Vec<u8> {
+pub(super) fn file(vector: &str, name: &str) -> Vec<u8> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tpm-sim-tests/vectors");
     std::fs::read(format!("{root}/{vector}/{name}"))
         .unwrap_or_else(|error| panic!("{vector}/{name}: {error}"))

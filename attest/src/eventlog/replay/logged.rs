@@ -99,7 +99,7 @@ impl<'m, 'a> Logged<'m, 'a> {
     pub(in crate::eventlog) fn role(&self) -> Role {
         match self {
             Self::Event { event, .. } => Role::of(event),
-            Self::Record { record, .. } => record.event().map_or(Role::System, |event| Role::of(&event)),
+            Self::Record { record, .. } => Role::of_record(record),
         }
     }
 

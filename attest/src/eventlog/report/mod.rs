@@ -5,5 +5,6 @@ pub(super) mod detail;
 pub(super) mod diagnosis;
 pub(super) mod diff;
 pub(super) mod explain;
+mod record_role;
 pub(super) mod role;
 pub(super) mod view;

@@ -72,7 +72,13 @@ pub enum Role {
     LoaderCommand,
     /// A file that the boot loader read.
     LoaderFile,
-    /// What systemd measured of the running system.
+    /// A phase of systemd's boot.
+    Phase,
+    /// The machine's id, as systemd measured it.
+    MachineId,
+    /// A file system, as systemd measured it.
+    FileSystem,
+    /// Something else that systemd measured of the running system.
     System,
     /// A step of the boot: calling an application, leaving the firmware.
     BootStep,
@@ -298,6 +304,9 @@ impl fmt::Display for Role {
             Self::UkiSection(name) => return f.pad(&format!("{name} section")),
             Self::LoaderCommand => "boot loader command",
             Self::LoaderFile => "boot loader file",
+            Self::Phase => "phase of the boot",
+            Self::MachineId => "machine id",
+            Self::FileSystem => "file system",
             Self::System => "system measurement",
             Self::BootStep => "boot step",
             Self::Separator => "separator",

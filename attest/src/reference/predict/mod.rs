@@ -168,13 +168,15 @@ impl Predicted {
     /// PCRs (0 to 7) and shim's (14), recorded from a device of the same kind; those of other PCRs belong to its release.
     #[must_use]
     pub fn into_values(self, golden: Golden, base: Option<&ReferenceValues>) -> ReferenceValues {
-        let by_events = self.pcrs();
-        let kept = |pcr: &PcrIndex| (pcr.get() < 8 || pcr.get() == 14) && !by_events.contains(pcr);
+        let mut by_events = self.pcrs();
+        let predicted = by_events.clone();
+        let kept = |pcr: &PcrIndex| (pcr.get() < 8 || pcr.get() == 14) && !predicted.contains(pcr);
         let mut pcrs: BTreeMap<_, _> =
             self.untouched.iter().map(|pcr| (*pcr, pcr.start(self.bank))).collect();
         let mut events = Vec::new();
         if let Some(base) = base.filter(|base| base.bank == self.bank) {
             pcrs.extend(base.pcrs.iter().filter(|(pcr, _)| kept(pcr)).map(|(pcr, value)| (*pcr, *value)));
+            by_events.extend(base.by_events.iter().filter(|pcr| kept(pcr)));
             events.extend(base.events.iter().filter(|event| kept(&event.pcr)).cloned());
         }
         events.extend(self.events);

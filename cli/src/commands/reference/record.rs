@@ -46,7 +46,7 @@ pub(super) fn run(args: &RecordArgs, context: &Context) -> Result<ReferenceRepor
     let logs = BootLogBytes::of(&evidence)?;
     let ima_list = evidence.ima.as_ref().map(|ima| ima.list.bytes(MAX_IMA_LIST)).transpose()?;
     let values = record(golden, &quote, logs.parse()?, ima_list.as_deref(), &args.leave_out)?;
-    if values.pcrs.is_empty() {
+    if values.pcrs.is_empty() && values.by_events.is_empty() {
         return Err(Failure::refused(
             Some("e15"),
             "the event log explains no PCR, so that there is nothing to record; `hallmark check` tells where the log is",

@@ -23,7 +23,7 @@ pub(super) fn of(group: &Group<'_, '_>, before: &[ChangedEvent], after: &[Change
         Role::BootOrder => boot_order(group),
         Role::Firmware => firmware(group),
         Role::OptionRom => option_roms(group),
-        Role::System => system(before, after),
+        Role::Phase | Role::MachineId | Role::FileSystem | Role::System => system(before, after),
         Role::BootStep => steps(before, after),
         _ => Vec::new(),
     };
