@@ -166,3 +166,22 @@ fn i04_big_endian_kernels_kexec_too() {
     let measured = Quoted::after(&bytes, &[SHA256.into()]).measure_sha256(&bytes).unwrap();
     assert_eq!((measured.kexecs().count(), measured.files().count()), (1, 1));
 }
+
+/// What two kernels measured of which the first started the second, as a kernel that hands its list over has it.
+#[test]
+fn i04_a_recorded_kexec_changes_no_boot_pcr_and_is_told() {
+    let (bytes, quoted) = recorded("q35-kexec");
+    let measured = quoted.measure_sha256(&bytes).unwrap();
+    assert_eq!(measured.kexecs().map(|entry| entry.number()).collect::<Vec<_>>(), [7]);
+    assert_eq!((measured.attested(), measured.files().count()), (13, 11));
+    assert!(paths(measured.files()).iter().all(|path| path.starts_with(b"/")));
+}
+
+#[test]
+fn i03_the_list_of_a_second_kernel_alone_is_refused() {
+    let (_, quoted) = recorded("q35-kexec");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tpm-sim-tests/vectors/q35-kexec");
+    let second = std::fs::read(folder.join("ima-second.bin")).unwrap();
+    let error = quoted.measure_sha256(&second).unwrap_err();
+    assert!(matches!(error, ImaError::NotCovered { .. }) && error.threat() == "i03", "{error}");
+}
