@@ -1,6 +1,7 @@
 //! An appraisal: the verdict, the claims behind it, and every reason with its place.
 
 mod boot_claims;
+mod bounds;
 mod claims;
 mod reason;
 
@@ -101,7 +102,7 @@ impl Appraisal {
             (false, _, _) => Verdict::Refused,
             (true, _, _) => Verdict::CannotTell,
         };
-        let reasons = [reasons, doubts].concat();
+        let (reasons, notes) = (bounds::bounded([reasons, doubts].concat()), bounds::bounded_notes(notes));
         // Who was refused sends the whole list again: no later part hides an earlier one.
         let ima_state = ima_state.filter(|_| verdict == Verdict::Trusted);
         Self {

@@ -11,6 +11,7 @@ mod endorsement;
 mod facts;
 mod further;
 mod ima;
+mod named;
 mod record;
 mod rehearse;
 mod release;

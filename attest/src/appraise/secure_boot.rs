@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::facts::react;
+use super::named::Named;
 use crate::appraisal::{Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{
@@ -83,15 +84,15 @@ impl Judgement<'_, '_> {
             return;
         }
         let vouching = self.facts.authorities().into_iter().flatten().filter(|a| a.vouches_for_image());
-        let mut none = true;
+        let (mut none, mut unknown) = (true, Named::default());
         for authority in vouching {
             none = false;
-            if !self.allows(authority) {
+            if !self.allows(authority) && unknown.names_next() {
                 let reason = self.reason("authorities", "the policy does not know what vouched for an image");
-                let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
-                outcome.reasons.push(Reason { found, ..reason });
+                outcome.reasons.push(Reason { found: Loaded::By(authority).text(), ..reason });
             }
         }
+        unknown.count_rest("authorities that the policy does not know", &mut outcome.notes);
         if none {
             let what = "the policy names what may vouch for images, and nothing did that is proven";
             outcome.reasons.push(self.reason("authorities", what));
@@ -114,24 +115,36 @@ impl Judgement<'_, '_> {
             Reaction::Report => Tolerance::Report,
         };
         let authorities = self.facts.authorities().unwrap_or_default();
-        let mut told = |what: &str, found: String| {
-            react(tolerance, Reason { found, ..self.reason("e10", what) }, outcome);
+        let mut tell = |what: &str, rest: &str, all: &mut dyn Iterator<Item = Loaded<'_, '_>>| {
+            let mut named = Named::default();
+            for found in all {
+                if named.names_next() {
+                    react(tolerance, Reason { found: found.text(), ..self.reason("e10", what) }, outcome);
+                }
+            }
+            named.count_rest(rest, &mut outcome.notes);
         };
-        for authority in authorities.iter().filter(|authority| self.facts.is_in_db(authority) == Some(false))
-        {
-            let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
-            told("an image was loaded by an authority that is not in the measured db", found);
-        }
+        let outside = authorities.iter().filter(|authority| self.facts.is_in_db(authority) == Some(false));
+        tell(
+            "an image was loaded by an authority that is not in the measured db",
+            "authorities that are not in the measured db",
+            &mut outside.map(Loaded::By),
+        );
         let Some(dbx) = self.facts.configuration().dbx else { return };
         let images = loaded(boot, self.facts);
         let forbidden = Forbidden::of(&dbx, authorities, &images);
-        for authority in authorities.iter().filter(|authority| forbidden.has_authority(authority)) {
-            let found = format!("event {}: {}", authority.place().event, describe_authority(authority));
-            told("an image was loaded by an authority that the measured dbx forbids", found);
-        }
-        for digest in images.iter().filter(|digest| forbidden.images.contains(digest)) {
-            told("an image was loaded that the measured dbx forbids", digest.to_string());
-        }
+        let by_forbidden = authorities.iter().filter(|authority| forbidden.has_authority(authority));
+        tell(
+            "an image was loaded by an authority that the measured dbx forbids",
+            "authorities that the measured dbx forbids",
+            &mut by_forbidden.map(Loaded::By),
+        );
+        let forbidden_images = images.iter().filter(|digest| forbidden.images.contains(digest));
+        tell(
+            "an image was loaded that the measured dbx forbids",
+            "images that the measured dbx forbids",
+            &mut forbidden_images.map(Loaded::Image),
+        );
     }
 
     fn dbx(&self, outcome: &mut Outcome) {
@@ -197,6 +210,23 @@ impl Judgement<'_, '_> {
                 found: level.date().map_or_else(|| "no date".to_owned(), |date| date.to_string()),
                 ..self.reason("e20", "shim's SBAT level is older than the policy's minimum")
             });
+        }
+    }
+}
+
+/// What a reason names.
+enum Loaded<'l, 'a> {
+    By(&'l MeasuredAuthority<'a>),
+    Image(&'l Digest),
+}
+
+impl Loaded<'_, '_> {
+    fn text(&self) -> String {
+        match self {
+            Self::By(authority) => {
+                format!("event {}: {}", authority.place().event, describe_authority(authority))
+            }
+            Self::Image(digest) => digest.to_string(),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::refusal::shown_path;
 use super::rules::RuleVerdict;
 use super::{NAMED_FILES, report};
 use crate::appraisal::{ImaClaims, LapsedClaim, Outcome, Reason};
 use crate::appraise::facts::react;
 use crate::ima::Entry;
 use crate::policy::ImaRules;
-use crate::reference::{Lapsed, Measured, path_text};
+use crate::reference::{Lapsed, Measured};
 
 /// Most releases that the claims name.
 const NAMED_RELEASES: usize = 32;
@@ -109,7 +110,7 @@ impl LapsedFiles {
 }
 
 fn reason(lapsed: &Lapsed<'_>, entry: &Entry<'_>, seen: Option<Timestamp>) -> Reason {
-    let path = path_text(entry.path());
+    let path = shown_path(entry);
     let (title, at) = (lapsed.reference.values().title(), lapsed.at);
     let became = match lapsed.reference.withdrawn().filter(|_| lapsed.withdrawn) {
         Some(withdrawn) => format!("was withdrawn at {at} ({})", withdrawn.reason),

@@ -6,8 +6,18 @@ use crate::appraisal::Reason;
 use crate::ima::{BOOT_AGGREGATE, Entry};
 use crate::reference::{FileKey, Knowledge, path_text};
 
+/// Longest path that a reason has whole, in bytes: Linux has none that is longer (`PATH_MAX`). A list may say any length (threat v03).
+const LONGEST_PATH: usize = 4096;
+
+pub(super) fn shown_path(entry: &Entry<'_>) -> String {
+    match entry.path().split_at_checked(LONGEST_PATH) {
+        Some((start, rest)) if !rest.is_empty() => format!("{}…", path_text(start)),
+        _ => path_text(entry.path()),
+    }
+}
+
 pub(super) fn refused_entry(known: Known<'_>, entry: &Entry<'_>, verdict: &RuleVerdict) -> Reason {
-    let path = path_text(entry.path());
+    let path = shown_path(entry);
     let (id, what) = match verdict {
         RuleVerdict::BadSignature(error) => (error.threat(), format!("{path}: {error}")),
         RuleVerdict::OtherBuffer => ("i07", format!("the buffer {path} has another digest than its bytes")),
@@ -26,7 +36,7 @@ pub(super) fn weak_file(entry: &Entry<'_>) -> Reason {
         id: "i14",
         what: format!(
             "{} is known by a {} digest, which can be made to fit",
-            path_text(entry.path()),
+            shown_path(entry),
             digest.algorithm_name()
         ),
         place: format!("IMA list, entry {}", entry.number()),
@@ -36,7 +46,7 @@ pub(super) fn weak_file(entry: &Entry<'_>) -> Reason {
 }
 
 fn unknown_file(known_by: Known<'_>, entry: &Entry<'_>) -> Reason {
-    let path = path_text(entry.path());
+    let path = shown_path(entry);
     let digest = entry.file_digest();
     let known = known_by.releases.expected(known_by.rules.releases, entry.path());
     Reason {

@@ -314,3 +314,16 @@ fn i07_no_renamed_template_makes_an_unverified_signature_count() {
         "{portable:?}"
     );
 }
+
+#[test]
+fn v03_a_path_of_megabytes_is_not_told_whole() {
+    let path = [b"/".as_slice(), &[1; 1 << 20]].concat();
+    let bytes = entry("ima-sig", &SHA256.digest(b"x"), &path, b"");
+    let entry = ImaList::new(&bytes).entries().next().unwrap().unwrap();
+    for reason in [refusal::shown_path(&entry), weak_file(&entry).to_string()] {
+        assert!(reason.len() < 20_000 && reason.contains('…'), "{}", reason.len());
+    }
+    let longest = file(&format!("/{}", "a".repeat(4095)), b"x");
+    let entry = ImaList::new(&longest).entries().next().unwrap().unwrap();
+    assert_eq!(refusal::shown_path(&entry).len(), 4096);
+}

@@ -281,3 +281,58 @@ fn e10_what_vouched_while_secure_boot_was_off_counts_for_nothing() {
         assert_eq!(reasons(&rule, &log), expected, "SecureBoot = {on}");
     }
 }
+
+/// A good boot whose log goes on with `count` authorities of db that nobody knows; the last image is named in dbx.
+fn with_authorities(count: u32) -> LogBuilder {
+    let (db, dbx) = (
+        signature_list(SignatureKind::X509, &[&certificate()]),
+        signature_list(SignatureKind::Sha256, &[&[7; 32]]),
+    );
+    let mut log = with_lists(&db, &dbx, &data(&certificate()), b"image");
+    for number in 0..count {
+        let content = data(&[&number.to_le_bytes()[..], &[0; 28]].concat());
+        log.event(7, E::EfiVariableAuthority, &variable(Guid::IMAGE_SECURITY, "db", &content));
+    }
+    log
+}
+
+#[test]
+fn v03_a_device_does_not_choose_how_many_reasons_and_notes_there_are() {
+    let rule = format!("authorities = [\"{}\"]", BANK.digest(&certificate()));
+    for (count, named) in [(0, 0), (10, 10), (11, 10), (3000, 10)] {
+        let log = with_authorities(count);
+        let (reasons, notes) = judge("", &rule, &log);
+        let of = |id: &str| reasons.iter().filter(|reason| **reason == id).count();
+        assert_eq!((of("authorities"), of("e10"), reasons.len()), (named, named, 2 * named), "{count}");
+        let more = usize::try_from(count).unwrap() - named;
+        let expected: Vec<_> = ["that the policy does not know", "that are not in the measured db"]
+            .iter()
+            .filter(|_| more > 0)
+            .map(|what| format!("{more} more authorities {what}"))
+            .collect();
+        let mut notes = notes;
+        notes.sort_by_key(|note| note.contains("measured"));
+        assert_eq!(notes, expected, "{count}");
+        // Where they are only reported, by as many notes.
+        let (reasons, notes) = judge("", "revoked = \"report\"", &log);
+        assert_eq!((reasons.len(), notes.len()), (0, named + usize::from(more > 0)), "{count}");
+    }
+}
+
+#[test]
+fn v03_images_and_authorities_that_dbx_forbids_are_counted_too() {
+    let hashes: Vec<_> = (0..40_u8).map(|number| BANK.digest(&[number])).collect();
+    let hashes: Vec<&[u8]> = hashes.iter().map(crate::digest::Digest::as_bytes).collect();
+    let list = signature_list(SignatureKind::Sha256, &hashes);
+    let mut log = with_lists(&list, &list, &data(hashes[0]), &[0]);
+    for (number, hash) in (1..40_u8).zip(&hashes[1..]) {
+        log.event(7, E::EfiVariableAuthority, &variable(Guid::IMAGE_SECURITY, "db", &data(hash)));
+        log.hashed(4, E::EfiBootServicesApplication, &[number], &image_load("\\x"));
+    }
+    let (reasons, notes) = judge("", "", &log);
+    assert_eq!(reasons, ["e10"; 20]);
+    assert_eq!(
+        notes,
+        ["30 more authorities that the measured dbx forbids", "30 more images that the measured dbx forbids"]
+    );
+}
