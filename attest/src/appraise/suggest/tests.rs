@@ -1,7 +1,8 @@
 //! Every reason has an answer, every answer its price, and none leads to a policy that judges nothing.
 
+use std::cell::Cell;
+
 use super::*;
-use crate::policy::Policy;
 
 const STRICT: &str = r#"
 version = 1
@@ -161,4 +162,57 @@ fn v08_no_suggestion_leads_to_a_policy_that_judges_nothing() {
     tolerant.quote.tolerate = vec![PcrIndex::FIRMWARE];
     assert_eq!(of(&tolerant, "PCR 9 (sha256)"), [""; 0]);
     assert_eq!(of(&tolerant, "PCR 0 (sha256)"), ["quote.pcrs = [9]"]);
+}
+
+/// Reasons that differ in what was found, as a device can make any number of them.
+fn many(id: &'static str, count: usize) -> Vec<Reason> {
+    (0..count).map(|number| Reason { found: number.to_string(), ..reason(id, "PCR 7 (sha256)") }).collect()
+}
+
+#[test]
+fn v03_a_change_is_tried_once_however_many_reasons_a_device_makes() {
+    let tries = Cell::new(0);
+    let judge = |_: &Policy| {
+        tries.set(tries.get() + 1);
+        (Verdict::Trusted, Vec::new())
+    };
+    let found = suggestions(&policy(), &many("authorities", 36_000), &judge);
+    assert_eq!(tries.get(), 1);
+    let lines: Vec<_> = found.iter().filter_map(|suggestion| suggestion.change.as_deref()).collect();
+    assert!(lines.contains(&"take out boot.authorities"), "{lines:?}");
+    assert_eq!(found.len(), lines.len() + 1, "one for each change, and what was left out");
+    assert_eq!(found.last().unwrap().reason, "35872 more reasons were not looked at");
+
+    // Changes that hold what was found differ for each reason.
+    tries.set(0);
+    let found = suggestions(&policy(), &many("command-line", 100), &judge);
+    assert_eq!(tries.get(), MAX_TRIES);
+    let last = found.last().unwrap();
+    assert_eq!((last.id, last.reason.as_str()), ("v03", "37 more changes were not tried"));
+    assert_eq!(not_looked_at(0, 0), None);
+}
+
+#[test]
+fn a_change_answers_each_reason_that_it_takes_away_and_no_other() {
+    let (dbx, sbat) = (reason("e20", "dbx"), reason("e20", "SBAT"));
+    let both = [dbx.clone(), sbat.clone(), reason("sbat", "SBAT")];
+    let judge = |policy: &Policy| {
+        let left: Vec<_> = [
+            policy.boot.dbx_minimum.is_some().then(|| dbx.clone()),
+            policy.boot.sbat_date.is_some().then(|| sbat.clone()),
+            policy.boot.sbat_date.is_some().then(|| reason("sbat", "SBAT")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (if left.is_empty() { Verdict::Trusted } else { Verdict::Refused }, left)
+    };
+    let found = suggestions(&policy(), &both, &judge);
+    let found: Vec<_> = found.iter().map(|found| (found.id, found.change.as_deref().unwrap())).collect();
+    let expected = [
+        ("e20", "take out boot.dbx_minimum"),
+        ("e20", "take out boot.sbat_date"),
+        ("sbat", "take out boot.sbat_date"),
+    ];
+    assert_eq!(found, expected);
 }
