@@ -21,13 +21,33 @@ pub enum HashAlgorithm {
     Sha384,
     /// TPM_ALG_SHA512, 64 bytes.
     Sha512,
+    /// TPM_ALG_SM3_256 (GB/T 32905-2016), 32 bytes: machines made for China.
+    Sm3,
+    /// TPM_ALG_SHA3_256, 32 bytes.
+    #[serde(rename = "sha3-256")]
+    Sha3With256,
+    /// TPM_ALG_SHA3_384, 48 bytes.
+    #[serde(rename = "sha3-384")]
+    Sha3With384,
+    /// TPM_ALG_SHA3_512, 64 bytes.
+    #[serde(rename = "sha3-512")]
+    Sha3With512,
 }
 
 impl HashAlgorithm {
-    /// Every algorithm this crate computes, weakest first.
-    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+    /// Every algorithm this crate computes: SHA-1 and SHA-2, weakest first, then those that few machines have.
+    pub const ALL: [Self; 8] = [
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sm3,
+        Self::Sha3With256,
+        Self::Sha3With384,
+        Self::Sha3With512,
+    ];
 
-    /// From a TPM_ALG_ID; `None` for algorithms that this crate does not compute (SM3, SHA-3).
+    /// From a TPM_ALG_ID; `None` for algorithms that this crate does not compute.
     #[must_use]
     pub fn from_tpm_id(id: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|alg| alg.tpm_id() == id)
@@ -41,13 +61,25 @@ impl HashAlgorithm {
             Self::Sha256 => 0x000B,
             Self::Sha384 => 0x000C,
             Self::Sha512 => 0x000D,
+            Self::Sm3 => 0x0012,
+            Self::Sha3With256 => 0x0027,
+            Self::Sha3With384 => 0x0028,
+            Self::Sha3With512 => 0x0029,
         }
     }
 
-    /// From the lower-case name used in files, policies and the kernel's lists: `sha1`, `sha256`, `sha384`, `sha512`.
+    /// From the lower-case name used in files, policies and the kernel's lists: `sha1`, `sha256`, `sha384`, `sha512`,
+    /// `sm3`, `sha3-256`, `sha3-384`, `sha3-512`; also as the TCG and older kernels write them (`sm3_256`, `sha3_256`,
+    /// `sm3-256`).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|alg| alg.name() == name)
+        match name {
+            "sm3_256" | "sm3-256" => Some(Self::Sm3),
+            "sha3_256" => Some(Self::Sha3With256),
+            "sha3_384" => Some(Self::Sha3With384),
+            "sha3_512" => Some(Self::Sha3With512),
+            _ => Self::ALL.into_iter().find(|alg| alg.name() == name),
+        }
     }
 
     /// The lower-case name: `sha256`.
@@ -58,6 +90,10 @@ impl HashAlgorithm {
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
+            Self::Sm3 => "sm3",
+            Self::Sha3With256 => "sha3-256",
+            Self::Sha3With384 => "sha3-384",
+            Self::Sha3With512 => "sha3-512",
         }
     }
 
@@ -67,9 +103,9 @@ impl HashAlgorithm {
     pub const fn len(self) -> usize {
         match self {
             Self::Sha1 => 20,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
+            Self::Sha256 | Self::Sm3 | Self::Sha3With256 => 32,
+            Self::Sha384 | Self::Sha3With384 => 48,
+            Self::Sha512 | Self::Sha3With512 => 64,
         }
     }
 

@@ -59,7 +59,7 @@ fn faults_of_a_policy_read_as_the_guide_says() {
         ("PCR 30", pcrs, "pcrs = [30]"),
         ("PCR 10 without `[ima]`", ima, ""),
         ("`bank = \"sha1\"` alone", bank, "bank = \"sha1\""),
-        ("`bank = \"sm3\"`", bank, "bank = \"sm3\""),
+        ("`bank = \"md5\"`", bank, "bank = \"md5\""),
         ("`references = []`", "references = [\"golden.json\"]", "references = []"),
         ("`secure_boot = \"on\"`", "secure_boot = \"require\"", "secure_boot = \"on\""),
         ("`device_roots = []`", "device_roots = [\"factory/root.pem\"]", "device_roots = []"),

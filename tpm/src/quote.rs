@@ -29,11 +29,28 @@ pub enum Bank {
     Sha384,
     /// SHA-512, 64 bytes a PCR.
     Sha512,
+    /// SM3, 32 bytes a PCR.
+    Sm3,
+    /// SHA3-256, 32 bytes a PCR.
+    Sha3With256,
+    /// SHA3-384, 48 bytes a PCR.
+    Sha3With384,
+    /// SHA3-512, 64 bytes a PCR.
+    Sha3With512,
 }
 
 impl Bank {
-    /// Every bank that Hallmark knows, weakest first.
-    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+    /// Every bank that Hallmark knows: SHA-1 and SHA-2, weakest first, then those that few TPMs have.
+    pub const ALL: [Self; 8] = [
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sm3,
+        Self::Sha3With256,
+        Self::Sha3With384,
+        Self::Sha3With512,
+    ];
 
     /// The lower-case name: `sha256`.
     #[must_use]
@@ -43,6 +60,10 @@ impl Bank {
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
+            Self::Sm3 => "sm3",
+            Self::Sha3With256 => "sha3-256",
+            Self::Sha3With384 => "sha3-384",
+            Self::Sha3With512 => "sha3-512",
         }
     }
 
@@ -52,6 +73,10 @@ impl Bank {
             Self::Sha256 => HashingAlgorithm::Sha256,
             Self::Sha384 => HashingAlgorithm::Sha384,
             Self::Sha512 => HashingAlgorithm::Sha512,
+            Self::Sm3 => HashingAlgorithm::Sm3_256,
+            Self::Sha3With256 => HashingAlgorithm::Sha3_256,
+            Self::Sha3With384 => HashingAlgorithm::Sha3_384,
+            Self::Sha3With512 => HashingAlgorithm::Sha3_512,
         }
     }
 }

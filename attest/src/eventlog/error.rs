@@ -331,9 +331,9 @@ pub enum EventDataError {
 pub(super) const fn expected_size(algorithm: Option<HashAlgorithm>) -> &'static str {
     match algorithm {
         Some(HashAlgorithm::Sha1) => "20",
-        Some(HashAlgorithm::Sha256) => "32",
-        Some(HashAlgorithm::Sha384) => "48",
-        Some(HashAlgorithm::Sha512) => "64",
+        Some(HashAlgorithm::Sha256 | HashAlgorithm::Sm3 | HashAlgorithm::Sha3With256) => "32",
+        Some(HashAlgorithm::Sha384 | HashAlgorithm::Sha3With384) => "48",
+        Some(HashAlgorithm::Sha512 | HashAlgorithm::Sha3With512) => "64",
         None => "1 to 64",
     }
 }

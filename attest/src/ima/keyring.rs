@@ -263,6 +263,11 @@ impl Key {
                     HashAlgorithm::Sha256 => Pkcs1v15Sign::new::<sha2::Sha256>(),
                     HashAlgorithm::Sha384 => Pkcs1v15Sign::new::<sha2::Sha384>(),
                     HashAlgorithm::Sha512 => Pkcs1v15Sign::new::<sha2::Sha512>(),
+                    // The prefix of SM3 and SHA-3 is not known here: such a signature is not believed.
+                    HashAlgorithm::Sm3
+                    | HashAlgorithm::Sha3With256
+                    | HashAlgorithm::Sha3With384
+                    | HashAlgorithm::Sha3With512 => return false,
                 };
                 key.verify(scheme, digest.as_bytes(), signature).is_ok()
             }

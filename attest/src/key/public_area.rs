@@ -182,7 +182,9 @@ impl PublicArea {
         let object_type = r.u16_be("type")?;
         let name_id = r.u16_be("nameAlg")?;
         let name_algorithm = HashAlgorithm::from_tpm_id(name_id)
-            .filter(|alg| *alg != HashAlgorithm::Sha1)
+            .filter(|alg| {
+                matches!(alg, HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512)
+            })
             .ok_or(PublicAreaError::NameAlgorithm(name_id))?;
         let attributes = ObjectAttributes(r.u32_be("objectAttributes")?);
         let auth_policy = r.tpm2b("authPolicy")?.to_vec();

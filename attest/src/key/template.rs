@@ -88,14 +88,13 @@ fn hallmark_policy(algorithm: HashAlgorithm) -> &'static str {
         HashAlgorithm::Sha384 => {
             "64efbe0ebc2a6fd73edc7a774cc229c404328c7b07cdc68b5aeb10d94aeb186e322f38e269908bc04fb698a70ff7d96f"
         }
-        HashAlgorithm::Sha1 | HashAlgorithm::Sha512 => "",
+        _ => "",
     }
 }
 
 /// The template's digests for the IAK, by name algorithm (§7.3.6.6 Table 19).
 fn tcg_iak_policy(algorithm: HashAlgorithm) -> &'static str {
     match algorithm {
-        HashAlgorithm::Sha1 => "",
         HashAlgorithm::Sha256 => "5437182326e414fca797d5f174615a1641f61255797c3a2b22c21d120b2d1e07",
         HashAlgorithm::Sha384 => {
             "129d94ebf84556652c6eef43bbb757512ac87e52be7b349ca6ce4d826f749fcf672f51716c5cbb605f313bf345aab312"
@@ -104,13 +103,13 @@ fn tcg_iak_policy(algorithm: HashAlgorithm) -> &'static str {
             "8060d1fb31716a29e48a6e5fece088bcfc1b278fc162255e81c3eca3544cd44a\
              f94410c3715d561cccd9e39a6cb2646d43535bb54ea88710deb5f7836bd9b586"
         }
+        _ => "",
     }
 }
 
 /// The template's digests for the IDevID, by name algorithm (§7.3.6.6 Table 19).
 fn tcg_idevid_policy(algorithm: HashAlgorithm) -> &'static str {
     match algorithm {
-        HashAlgorithm::Sha1 => "",
         HashAlgorithm::Sha256 => "ad6b3a2284fd698a0710bf5cc1b9bdf15e2532e3f601fa4b93a6a8fa8de579ea",
         HashAlgorithm::Sha384 => {
             "4db1aa836d0b5615df6ee53a40ef70c61c217f4303d44695925972bc927006cfa5cbdf6dc18c4dbe329b2f1542c3dd33"
@@ -119,6 +118,7 @@ fn tcg_idevid_policy(algorithm: HashAlgorithm) -> &'static str {
             "7dd7500fd6c1b94f97a6af910da147301ef28f662fee06f225a4ccadda3b4e6b\
              38e66b2f3ad5dee1a0503cd2daedb1e68cfe4f84b03a8cd22bb6a976f071a72f"
         }
+        _ => "",
     }
 }
 

@@ -230,7 +230,7 @@ references = ["golden.json"]
             (
                 "pcrs = [0, 7]",
                 "pcrs = [0]\nbank = \"sha-256\"",
-                "line 9: quote.bank: unknown variant `sha-256`, expected one of `sha1`, `sha256`, `sha384`, `sha512`; did you mean `sha256`?",
+                "line 9: quote.bank: unknown variant `sha-256`, expected one of `sha1`, `sha256`, `sha384`, `sha512`, `sm3`, `sha3-256`, `sha3-384`, `sha3-512`; did you mean `sha256`?",
             ),
             ("[0, 7]", "[\n0,\n7,\n30]", "line 8: quote.pcrs: PCR 30 does not exist, expected 0 to 23"),
             (

@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
         .map(|name| {
             HashAlgorithm::from_name(name).ok_or_else(|| {
                 Failure::usage(format!(
-                    "--banks: {name:?} is no bank, expected sha256, sha384, sha512 or sha1"
+                    "--banks: {name:?} is no bank, expected sha256, sha384, sha512, sm3, sha3-256, sha3-384, sha3-512 or sha1"
                 ))
             })
         })

@@ -136,7 +136,7 @@ fn replay_file(file: &Path, banks: &[String]) -> Result<ReplayReport, Failure> {
             let bank = HashAlgorithm::from_name(name);
             bank.map(Into::into).ok_or_else(|| {
                 Failure::usage(format!(
-                    "--banks: {name:?} is no bank, expected sha1, sha256, sha384 or sha512"
+                    "--banks: {name:?} is no bank, expected sha1, sha256, sha384, sha512, sm3, sha3-256, sha3-384 or sha3-512"
                 ))
             })
         })

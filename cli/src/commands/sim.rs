@@ -140,7 +140,9 @@ pub(crate) fn run(command: Command, context: &Context, format: Format) -> Result
 fn start(banks: &str, context: &Context) -> Result<SimReport, Failure> {
     for bank in banks.split(',') {
         if HashAlgorithm::from_name(bank).is_none() {
-            return Err(Failure::usage(format!("bank {bank:?}, expected sha1, sha256, sha384 or sha512")));
+            return Err(Failure::usage(format!(
+                "bank {bank:?}, expected sha1, sha256, sha384 or sha512, as the simulator has them"
+            )));
         }
     }
     let change = if context.simulator().start(banks)? { "started" } else { "ran already" };
@@ -256,5 +258,9 @@ pub(crate) fn bank_of(algorithm: HashAlgorithm) -> Bank {
         HashAlgorithm::Sha256 => Bank::Sha256,
         HashAlgorithm::Sha384 => Bank::Sha384,
         HashAlgorithm::Sha512 => Bank::Sha512,
+        HashAlgorithm::Sm3 => Bank::Sm3,
+        HashAlgorithm::Sha3With256 => Bank::Sha3With256,
+        HashAlgorithm::Sha3With384 => Bank::Sha3With384,
+        HashAlgorithm::Sha3With512 => Bank::Sha3With512,
     }
 }

@@ -27,7 +27,7 @@ pub fn eventlog(data: &[u8]) {
 /// chooses the hash of the template digests.
 pub fn ima(data: &[u8]) {
     let Some((choice, list)) = data.split_first() else { return };
-    let hash = HashAlgorithm::ALL[usize::from(choice % 4)];
+    let hash = HashAlgorithm::ALL[usize::from(choice % 8)];
     read_ima(list, hash);
     if let Ok(binary) = ascii_to_binary(list, hash) {
         assert!(binary.len() <= list.len().saturating_mul(5).saturating_add(16));

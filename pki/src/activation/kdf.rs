@@ -4,12 +4,13 @@ use attest::HashAlgorithm;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-pub(super) fn hmac_algorithm(hash: HashAlgorithm) -> hmac::Algorithm {
+/// The HMAC of a name algorithm; `None` for those that no key of ours has.
+pub(super) const fn hmac_algorithm(hash: HashAlgorithm) -> Option<hmac::Algorithm> {
     match hash {
-        HashAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-        HashAlgorithm::Sha256 => hmac::HMAC_SHA256,
-        HashAlgorithm::Sha384 => hmac::HMAC_SHA384,
-        HashAlgorithm::Sha512 => hmac::HMAC_SHA512,
+        HashAlgorithm::Sha256 => Some(hmac::HMAC_SHA256),
+        HashAlgorithm::Sha384 => Some(hmac::HMAC_SHA384),
+        HashAlgorithm::Sha512 => Some(hmac::HMAC_SHA512),
+        _ => None,
     }
 }
 
@@ -17,14 +18,14 @@ pub(super) fn hmac_algorithm(hash: HashAlgorithm) -> hmac::Algorithm {
 ///
 /// `label` comes without its terminating zero.
 pub(super) fn kdfa(
-    hash: HashAlgorithm,
+    hmac: hmac::Algorithm,
     key: &[u8],
     label: &[u8],
     context_u: &[u8],
     context_v: &[u8],
     len: usize,
 ) -> Zeroizing<Vec<u8>> {
-    let key = hmac::Key::new(hmac_algorithm(hash), key);
+    let key = hmac::Key::new(hmac, key);
     let bits = u32::try_from(len.saturating_mul(8)).unwrap_or(u32::MAX);
     stretch(len, |counter| {
         let mut context = hmac::Context::with_key(&key);
@@ -71,13 +72,13 @@ mod tests {
 
     #[test]
     fn kdfa_counts_blocks_and_cuts_the_last() {
-        let long = kdfa(HashAlgorithm::Sha256, b"key", b"STORAGE", b"name", b"", 48);
+        let long = kdfa(hmac::HMAC_SHA256, b"key", b"STORAGE", b"name", b"", 48);
         let first =
             hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"key"), b"\0\0\0\x01STORAGE\0name\0\0\x01\x80");
         assert_eq!(long.len(), 48);
         assert_eq!(&long[..32], first.as_ref());
         // The length is part of what is hashed: a shorter key is not the longer one's start.
-        assert_ne!(kdfa(HashAlgorithm::Sha256, b"key", b"STORAGE", b"name", b"", 16)[..], long[..16]);
+        assert_ne!(kdfa(hmac::HMAC_SHA256, b"key", b"STORAGE", b"name", b"", 16)[..], long[..16]);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) fn make_credential(
         PublicKey::Ecc { curve, x, y } => ecc_seed(ek, *curve, x, y, random)?,
     };
     let hash = ek.name_algorithm();
+    let hmac =
+        hmac_algorithm(hash).ok_or_else(|| wrong("its Name uses a hash that no endorsement key has"))?;
     let key_bits = ek.symmetric().map(|symmetric| symmetric.key_bits);
     let key_len = match key_bits {
         Some(128) => 16,
@@ -59,11 +61,11 @@ pub(super) fn make_credential(
         Some(256) => 32,
         _ => return Err(wrong("its symmetric algorithm is not AES")),
     };
-    let storage_key = kdfa(hash, &seed, b"STORAGE", name.as_bytes(), &[], key_len);
+    let storage_key = kdfa(hmac, &seed, b"STORAGE", name.as_bytes(), &[], key_len);
     let mut enc_identity = sized(secret);
     encrypt(&storage_key, &mut enc_identity).ok_or_else(|| wrong("AES key length"))?;
-    let integrity_key = kdfa(hash, &seed, b"INTEGRITY", &[], &[], hash.len());
-    let integrity = outer_hmac(hash, &integrity_key, &enc_identity, name);
+    let integrity_key = kdfa(hmac, &seed, b"INTEGRITY", &[], &[], hash.len());
+    let integrity = outer_hmac(hmac, &integrity_key, &enc_identity, name);
     Ok(Credential { id_object: [sized(&integrity), enc_identity].concat(), encrypted_secret })
 }
 
@@ -86,8 +88,8 @@ fn encrypt(key: &[u8], data: &mut [u8]) -> Option<()> {
 }
 
 /// Part 1 §24.5: what binds the credential to the object's Name.
-fn outer_hmac(hash: HashAlgorithm, key: &[u8], enc_identity: &[u8], name: &Name) -> Vec<u8> {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac_algorithm(hash), key));
+fn outer_hmac(hmac: hmac::Algorithm, key: &[u8], enc_identity: &[u8], name: &Name) -> Vec<u8> {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac, key));
     context.update(enc_identity);
     context.update(name.as_bytes());
     context.sign().as_ref().to_vec()
@@ -112,7 +114,7 @@ fn rsa_seed(
         HashAlgorithm::Sha256 => Oaep::new_with_label::<sha2::Sha256, _>(LABEL),
         HashAlgorithm::Sha384 => Oaep::new_with_label::<sha2::Sha384, _>(LABEL),
         HashAlgorithm::Sha512 => Oaep::new_with_label::<sha2::Sha512, _>(LABEL),
-        HashAlgorithm::Sha1 => return Err(wrong("its Name uses SHA-1")),
+        _ => return Err(wrong("its Name uses a hash that no endorsement key has")),
     };
     let mut drawn = Drawn { bytes: draw(hash.len(), random)?, used: 0, short: false };
     let encrypted = key.encrypt(&mut drawn, padding, &seed).map_err(|_| wrong("OAEP"))?;

@@ -198,9 +198,9 @@ fn e05_a_header_that_contradicts_itself_is_refused() {
 
 #[test]
 fn e05_an_unknown_algorithm_is_skipped_by_its_declared_size() {
-    let mut bytes = header(SIGNATURE, 2, 2, &[(0x0012, 32), (0x000B, 32)], &[0]);
+    let mut bytes = header(SIGNATURE, 2, 2, &[(0x0030, 32), (0x000B, 32)], &[0]);
     let digest = BANK.digest(b"1");
-    bytes.extend([0, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0x12, 0]);
+    bytes.extend([0, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0x30, 0]);
     bytes.extend([7; 32]);
     bytes.extend([0x0B, 0]);
     bytes.extend(digest.as_bytes());

@@ -1,7 +1,7 @@
 //! Logs that depart from the profile as firmware of the field does: read rightly, with nothing believed that isn't so.
 
 use super::builder::{LogBuilder, good_boot, image_load, tag, utf16, variable};
-use crate::digest::HashAlgorithm;
+use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::replay::measured::measured_boot;
 use crate::eventlog::{
     BootFault, CommandLine, EventLog, EventLogError, EventType as E, FinalEvents, Guid, MeasuredBoot,
@@ -54,6 +54,37 @@ fn e17_a_bank_that_is_declared_and_not_active_is_left_out() {
     // Of a header alone nobody knows which banks follow.
     let header = LogBuilder::agile(&[HashAlgorithm::Sha1, HashAlgorithm::Sha384]).bytes;
     assert_eq!(EventLog::parse(&header).unwrap().banks().count(), 2);
+}
+
+/// Machines made for China: SM3 beside SHA-256, or alone.
+#[test]
+fn e05_sm3_and_sha3_banks_replay_and_prove_facts() {
+    use HashAlgorithm::{Sha3With256, Sha3With384, Sha3With512, Sm3};
+    for banks in [&[BANK, Sm3][..], &[Sm3], &[Sha3With256, Sha3With384, Sha3With512]] {
+        let bytes = good_boot(LogBuilder::agile(banks)).bytes;
+        let log = EventLog::parse(&bytes).unwrap();
+        assert_eq!(log.banks().collect::<Vec<_>>(), banks);
+        let boot = boot(&log);
+        for bank in banks {
+            assert!((0..10).all(|index| index == 3 || boot.matches(*bank, pcr(index)) || index == 6));
+            assert!(matches!(boot.facts(*bank).secure_boot(), SecureBoot::On { .. }), "{bank}");
+        }
+        // A value of another bank with digests as long proves nothing.
+        let values = log.replay();
+        let swapped = measured_boot(&log, |bank, index| {
+            let value = values.get(bank, index)?;
+            Digest::new(if bank == Sm3 { Sha3With256 } else { bank }, value.as_bytes())
+        });
+        assert!(!swapped.matches(Sm3, pcr(7)));
+    }
+    let sm3 = |size: u16| {
+        let mut bytes = LogBuilder::agile(&[Sm3]).bytes;
+        let at = bytes.len() - 3;
+        bytes[at..at + 2].copy_from_slice(&size.to_le_bytes());
+        EventLog::parse(&bytes).map(|_| ())
+    };
+    assert_eq!(sm3(32), Ok(()));
+    assert!(matches!(sm3(20), Err(EventLogError::AlgorithmSize { algorithm: 0x12, declared: 20, .. })));
 }
 
 #[test]

@@ -173,8 +173,9 @@ fn i14_a_file_digest_is_kind_algorithm_and_bytes_in_one() {
     let same = [7_u8; 32];
     let forms = [
         ("ima-ng", "sha256", DigestKind::Unstated, Some(SHA256)),
-        ("ima-ng", "sm3", DigestKind::Unstated, None),
-        ("ima-ng", "sha3-256", DigestKind::Unstated, None),
+        ("ima-ng", "sm3", DigestKind::Unstated, Some(crate::HashAlgorithm::Sm3)),
+        ("ima-ng", "sha3-256", DigestKind::Unstated, Some(crate::HashAlgorithm::Sha3With256)),
+        ("ima-ng", "streebog256", DigestKind::Unstated, None),
         ("ima-ngv2", "ima:sha256", DigestKind::Ima, Some(SHA256)),
         ("ima-ngv2", "verity:sha256", DigestKind::Verity, Some(SHA256)),
     ];

@@ -256,8 +256,11 @@ fn read_values(file: &Path) -> Result<ReferenceValues, Failure> {
 }
 
 fn bank(name: &str) -> Result<HashAlgorithm, Failure> {
-    HashAlgorithm::from_name(name)
-        .ok_or_else(|| Failure::usage(format!("--bank: {name:?}, expected sha256, sha384, sha512 or sha1")))
+    HashAlgorithm::from_name(name).ok_or_else(|| {
+        Failure::usage(format!(
+            "--bank: {name:?}, expected sha256, sha384, sha512, sm3, sha3-256, sha3-384, sha3-512 or sha1"
+        ))
+    })
 }
 
 fn printable(option: &str, text: &str) -> Result<(), Failure> {
