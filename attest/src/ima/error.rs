@@ -54,7 +54,7 @@ pub enum ImaError {
     },
     /// No prefix of the list replays to the quoted value: entries are missing, swapped or changed (threat i03).
     #[error(
-        "IMA list: none of its {read} entries brings PCR {pcr} to the quoted {quoted}, the last one to {replayed}"
+        "IMA list: none of its {read} entries brings PCR {pcr} to the quoted {quoted}, the last one to {replayed}; entries are missing or changed, or a kernel that kexec started began a list of its own"
     )]
     NotCovered {
         /// The first PCR that differs.
