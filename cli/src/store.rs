@@ -20,6 +20,8 @@ const KEPT: usize = 100;
 const MAX_RECORDS: usize = 1_000_000;
 /// Largest record, in bytes.
 const MAX_RECORD: usize = 4 * 1024 * 1024;
+/// Most of it that reasons take, in bytes: what is kept can be read (threat v03).
+const MAX_REASONS: usize = 1024 * 1024;
 /// Folder of evidence whose device was not established.
 const UNKNOWN: &str = "unknown-device";
 
@@ -69,13 +71,37 @@ pub(crate) fn keep(
         issued,
         judged,
         verdict: appraisal.verdict().to_string(),
-        reasons: appraisal.reasons().iter().map(ToString::to_string).collect(),
+        reasons: kept_reasons(appraisal.reasons().iter().map(ToString::to_string))?,
         policy_digest: appraisal.policy_digest().to_string(),
     };
-    let text = serde_json::to_vec_pretty(&record).map_err(|error| Failure::failed(error.to_string()))?;
+    let text = record.text()?;
     files::write(&folder.join(format!("{name}.evidence")), evidence, Privacy::Private)?;
     files::write(&folder.join(format!("{name}.json")), &text, Privacy::Private)?;
     forget_oldest(&folder)
+}
+
+/// The reasons that a record has room for; one more line counts the others.
+fn kept_reasons(reasons: impl Iterator<Item = String>) -> Result<Vec<String>, Failure> {
+    let (mut kept, mut room, mut more) = (Vec::new(), MAX_REASONS, 0_usize);
+    for reason in reasons {
+        // As JSON a character may take six bytes.
+        let length = json(&reason)?.len();
+        match room.checked_sub(length).filter(|_| more == 0) {
+            Some(left) => {
+                room = left;
+                kept.push(reason);
+            }
+            None => more = more.saturating_add(1),
+        }
+    }
+    if more > 0 {
+        kept.push(format!("{more} more reasons were not kept"));
+    }
+    Ok(kept)
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec_pretty(value).map_err(|error| Failure::failed(error.to_string()))
 }
 
 /// A device's name is that of a certificate and so of letters that a file may have; anything else gets no folder of its own
@@ -161,6 +187,18 @@ impl Stored {
 }
 
 impl Record {
+    /// The record's file. None is written that [`Stored::read`] would refuse.
+    fn text(&self) -> Result<Vec<u8>, Failure> {
+        let text = json(self)?;
+        if text.len() > MAX_RECORD {
+            let size = text.len();
+            return Err(Failure::failed(format!(
+                "the record has {size} bytes, expected at most {MAX_RECORD}; it is not kept"
+            )));
+        }
+        Ok(text)
+    }
+
     /// The verdict that was given.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         [Verdict::Trusted, Verdict::Refused, Verdict::CannotTell]
@@ -180,6 +218,38 @@ mod tests {
             assert_eq!(folder_of(Some(name)), UNKNOWN, "{name:?}");
         }
         assert_eq!(folder_of(None), UNKNOWN);
+    }
+
+    #[test]
+    fn v03_what_is_kept_can_be_read_however_much_there_is_against_a_device() {
+        let record = |reasons: Vec<String>| Record {
+            version: 1,
+            nonce: "11".repeat(32),
+            issued: Timestamp::UNIX_EPOCH,
+            judged: Timestamp::UNIX_EPOCH,
+            verdict: Verdict::Refused.to_string(),
+            reasons,
+            policy_digest: String::new(),
+        };
+        let store = tempfile::tempdir().unwrap();
+        for (reason, count) in
+            [("x".repeat(10), 36_000), ("\u{1}".repeat(4096), 300), ("ä".repeat(1 << 20), 3)]
+        {
+            let all = vec![reason; count];
+            let kept = record(kept_reasons(all.iter().cloned()).unwrap());
+            let file = store.path().join(format!("{count}.json"));
+            fs::write(&file, kept.text().unwrap()).unwrap();
+            fs::write(file.with_extension("evidence"), "").unwrap();
+            let (read, ..) = Stored { device: "gw-1".to_owned(), record: file }.read().unwrap();
+            assert_eq!(read.reasons, kept.reasons);
+            let named = read.reasons.iter().filter(|reason| all.contains(reason)).count();
+            let rest = read.reasons.last().unwrap();
+            assert!(
+                named == count || *rest == format!("{} more reasons were not kept", count - named),
+                "{rest}"
+            );
+        }
+        assert!(record(vec!["x".repeat(MAX_RECORD)]).text().unwrap_err().message.contains("not kept"));
     }
 
     #[test]

@@ -146,6 +146,27 @@ fn stored_evidence_is_tested_replayed_and_answered() {
     assert_eq!(std::fs::read(lab.path("policy.toml")).unwrap(), before);
 }
 
+#[test]
+fn v03_a_record_that_can_not_be_read_is_named_and_the_others_are_judged() {
+    let lab = lab();
+    for nonce in NONCES {
+        assert_eq!(judge(&lab, nonce, &["--store", "seen"]).code, Some(0));
+    }
+    let other = lab.path("seen/another-device");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("1.json"), vec![b' '; (4 << 20) + 1]).unwrap();
+    let ran =
+        lab.hallmark(&["policy", "replay", "--store", "seen", "--policy", "policy.toml", "--format", "json"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("another-device/1.json"), "{}", ran.stderr);
+    let report = ran.json().unwrap();
+    assert!(report["judged"] == 2 && report["devices"] == 2, "{report}");
+    let unreadable = report["unreadable"].as_array().unwrap();
+    assert!(
+        unreadable.len() == 1 && unreadable[0].as_str().unwrap().contains("larger than 4194304 bytes"),
+        "{report}"
+    );
+}
+
 /// When the last appraisal in the store was made.
 fn same_time(lab: &Lab) -> String {
     let mut records: Vec<_> = std::fs::read_dir(lab.path("seen/gw-1"))
