@@ -155,6 +155,7 @@ make_root() { # make_root OUT
     printf '/dev/vda / ext4 rw,x-systemd.pcrfs 0 0\n/dev/vdc1 /efi vfat ro,x-systemd.pcrfs 0 0\n' >"$ROOT/etc/fstab"
     strip -g -o "$ROOT/usr/bin/hallmark" "$HALLMARK"
     { cat "$VM_HERE/../vectors/systemd-guest"; cat "$VM_HERE/guest/carry-out"; echo 'poweroff -f'; } | script usr/bin/record
+    script usr/bin/golden <"$VM_HERE/../vectors/systemd-golden"
     cat >"$ROOT/etc/systemd/system/record.service" <<'UNIT'
 [Unit]
 Description=Record this boot
@@ -167,7 +168,22 @@ StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
 UNIT
+    # The same machine before its last phase: a device may be recorded, and may attest, at any time.
+    cat >"$ROOT/etc/systemd/system/golden.service" <<'UNIT'
+[Unit]
+Description=Attest before the system is up
+After=systemd-pcrphase-sysinit.service systemd-pcrfs-root.service systemd-pcrfs@efi.service systemd-pcrmachine.service
+Before=systemd-pcrphase.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/golden early
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/console
+UNIT
     mkdir -p "$ROOT/etc/systemd/system/multi-user.target.wants"
+    ln -s ../golden.service "$ROOT/etc/systemd/system/multi-user.target.wants/golden.service"
     ln -s ../record.service "$ROOT/etc/systemd/system/multi-user.target.wants/record.service"
     ln -s /usr/lib/systemd/system/multi-user.target "$ROOT/etc/systemd/system/default.target"
     root_image "$1" 256M
@@ -302,9 +318,55 @@ record_profile() {
     keep "$1"
 }
 
+# A factory's device: its TPM has a maker's certificate, a factory outside gives
+# it its identity, it is recorded as golden in one boot, and attests in another.
+record_device() {
+    local dir=$WORK/run-$1 hallmark=("$HALLMARK" -q) ca part
+    rm -rf "$dir"
+    mkdir -p "$dir"/{esp/EFI/BOOT,state,first}
+    export HALLMARK_STATE=$dir/state
+    ca=$dir/state/sim/ca
+    (
+        cd "$dir"
+        eval "$("${hallmark[@]}" sim start --banks sha256 --shell)"
+        "${hallmark[@]}" ca init --dir factory --organization Test --name Test
+        "${hallmark[@]}" key generate --out key.pem
+        "${hallmark[@]}" provision --ca factory --ek-root "$ca/swtpm-localca-rootca-cert.pem" \
+            --ek-intermediate "$ca/issuercert.pem" --device-id systemd-1 --ledger ledger.jsonl --store nv
+    ) >"$dir/factory.log" || die "not provisioned, see $dir/factory.log"
+    "${hallmark[@]}" sim stop
+    unset HALLMARK_STATE
+    ukify --linux "$VMLINUZ" --initrd "$WORK/initrd.zst" --cmdline "$CMDLINE hallmark.device" --os-release "@$WORK/root/usr/lib/os-release" \
+        --uname "$KVER" --output "$dir/esp/EFI/BOOT/BOOTX64.EFI"
+    for part in first again; do
+        mkdir -p "$dir/$part/tpm" "$dir/$part/got"
+        # The firmware's variables are as new in each boot, and so are the disks.
+        cp "$OVMF_VARS" "$dir/$part/vars.fd"
+        chmod u+w "$dir/$part/vars.fd"
+        make_esp_disk "$dir/$part/boot.img" "$dir/esp" 160
+        truncate -s 32M "$dir/$part/scratch.img"
+        firmware "$OVMF_CODE" "$dir/$part/vars.fd"
+        say "$1: boot $part"
+        machine_boot "$dir/$part" "$dir/state/sim/tpm" "${HOW[@]}" \
+            -drive "if=virtio,format=raw,snapshot=on,file=$WORK/root.img" \
+            -drive "if=virtio,format=raw,file=$dir/$part/scratch.img" \
+            -drive "if=virtio,format=raw,snapshot=on,file=$dir/$part/boot.img"
+        carried_out "$dir/$part" "$dir/$part/scratch.img" "$dir/$part/got"
+    done
+    rm -rf "${OUT:?}/$1"
+    mkdir "$OUT/$1"
+    for part in early late; do
+        (cd "$dir" && HALLMARK_STATE=$dir/state "${hallmark[@]}" reference sign "first/got/device/golden-$part.json" --key key.pem --out "$OUT/$1/golden-$part.json") >>"$dir/factory.log"
+        cp "$dir/again/got/device/evidence-$part" "$OUT/$1/evidence-$part"
+    done
+    cp "$dir/again/got/device/nonce.hex" "$dir/key.pem.pub" "$OUT/$1/"
+    cp "$dir/factory/root.pem" "$OUT/$1/root.pem"
+    chmod -R u=rwX,go=rX "$OUT/$1"
+}
+
 unpack_packages
 VERSION=$(systemd_version)
-VECTORS=${VECTORS:-systemd-$VERSION-uki systemd-$VERSION-profile}
+VECTORS=${VECTORS:-systemd-$VERSION-uki systemd-$VERSION-profile systemd-$VERSION-device}
 say "kernel $KVER, $(of_tree usr/lib/systemd/systemd-measure --version | head -n 1)"
 [ -e "$WORK/initrd.zst" ] || make_initrd "$WORK/initrd.zst"
 make_root "$WORK/root.img"
@@ -312,6 +374,7 @@ for v in $VECTORS; do
     case $v in
     "systemd-$VERSION-uki") record_uki "$v" ;;
     "systemd-$VERSION-profile") record_profile "$v" ;;
+    "systemd-$VERSION-device") record_device "$v" ;;
     *) die "unknown vector $v" ;;
     esac
 done

@@ -26,12 +26,14 @@ mod systemd;
 #[cfg(test)]
 mod tests;
 mod tlv;
+mod view;
 mod writer;
 
 pub use content::{Content, Systemd};
 pub use error::CelError;
 pub use record::{Record, RecordBinding, Register, describe};
 pub use systemd::{FileSystem, SystemdEvent};
+pub use view::{RecordView, register_name, summary_line};
 pub use writer::{Writer, WrittenRecord};
 
 /// Largest log, in bytes. systemd's has some dozens of records of 300 bytes.

@@ -3,20 +3,18 @@
 pub(crate) mod diff;
 pub(crate) mod explain;
 mod inputs;
+mod records;
 mod show;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use attest::ReplayedPcrs;
-use attest::eventlog::EventLog;
 use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::commands::logs::{MAX_EVENT_LOG, malformed_event_log};
 use crate::failure::{Exit, Failure};
-use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
 use inputs::{LogFiles, OtherLogs};
 pub(crate) use show::ShowReport;
@@ -27,7 +25,8 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  hallmark eventlog show /sys/kernel/security/tpm0/binary_bios_measurements\n\n\
         `bound` means that the digest covers the text shown; `hint` that it does not, so that anybody could have written it.\n\
-        Grouped by PCR:\n  hallmark eventlog show log.bin --by-pcr"
+        Grouped by PCR, with what systemd measured:\n  \
+        hallmark eventlog show log.bin --systemd-log tpm2-measure.log --by-pcr"
     )]
     Show(show::Args),
     /// How a PCR came to its value, step by step, and why that is not the TPM's
@@ -93,17 +92,13 @@ pub(crate) fn run(command: Command, format: Format) -> Result<Exit, Failure> {
 }
 
 fn run_show(args: &show::Args, format: Format) -> Result<Exit, Failure> {
-    let none = OtherLogs::default();
     if let Some(pcr) = args.explain {
-        return output::print(&explain::report(&args.file, &none, pcr, None, None)?, format);
+        return output::print(&explain::report(&args.file, &args.others, pcr, None, None)?, format);
     }
     if let Some(after) = &args.diff {
+        let none = OtherLogs::default();
         return output::print(&diff::report((&args.file, &none), (after, &none), None)?, format);
     }
-    let bytes = files::read(&args.file, MAX_EVENT_LOG)?;
-    output::print(&ShowReport::new(&bytes, args)?, format)
-}
-
-fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<EventLog<'a>, Failure> {
-    EventLog::parse(bytes).map_err(|error| malformed_event_log(path, &error))
+    let files = LogFiles::read(&args.file, &args.others)?;
+    output::print(&ShowReport::new(&files, args)?, format)
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use attest::HashAlgorithm;
 use attest::cel;
-use attest::eventlog::{BootLogs, FinalEvents};
+use attest::eventlog::{BootLogs, EventLog, FinalEvents};
 
-use crate::commands::logs::MAX_EVENT_LOG;
+use crate::commands::logs::{MAX_EVENT_LOG, malformed_event_log};
 use crate::failure::Failure;
 use crate::files;
 
@@ -48,13 +48,18 @@ impl LogFiles {
         })
     }
 
+    /// The firmware's log alone.
+    pub(crate) fn firmware(&self) -> Result<EventLog<'_>, Failure> {
+        let (path, bytes) = &self.firmware;
+        EventLog::parse(bytes).map_err(|error| malformed_event_log(path, &error))
+    }
+
     /// Parses all of them.
     pub(crate) fn logs(&self) -> Result<BootLogs<'_>, Failure> {
         let refused = |path: &Path, threat, error: &dyn std::error::Error| {
             Failure::refused(Some(threat), format!("{}: {error}", path.display()))
         };
-        let (path, bytes) = &self.firmware;
-        let firmware = super::parse(bytes, path)?;
+        let firmware = self.firmware()?;
         let mut logs = BootLogs::new(Some(firmware));
         if let Some((path, bytes)) = &self.final_events {
             let last = FinalEvents::parse(&firmware, bytes)

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use attest::eventlog::{EventLog, EventView, pcr_usage, summary_line};
+use attest::eventlog::{BootLogs, EventLog, EventView, pcr_usage, summary_line};
 use attest::{HashAlgorithm, PcrIndex};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::parse;
+use super::inputs::{LogFiles, OtherLogs, bank};
+use super::records::{self, RecordsReport};
 use crate::failure::Failure;
 use crate::output::{BOLD, DIM, Page, Report};
 
@@ -26,16 +27,18 @@ pub(crate) struct Args {
     /// As `hallmark eventlog explain`: how this PCR came to its value
     #[arg(long, value_name = "PCR", value_parser = clap::value_parser!(u32).range(0..=23), conflicts_with_all = ["pcr", "by_pcr", "diff"])]
     pub(super) explain: Option<u32>,
-    /// As `hallmark eventlog diff`: what changed from FILE to this log
-    #[arg(long, value_name = "AFTER", conflicts_with_all = ["pcr", "by_pcr"])]
+    /// As `hallmark eventlog diff`: what changed from FILE to this log; with logs beside the firmware's, use that command
+    #[arg(long, value_name = "AFTER", conflicts_with_all = ["pcr", "by_pcr", "measurements", "final_events"])]
     pub(super) diff: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) others: OtherLogs,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ShowReport<'a> {
-    /// Number of events in the log.
+    /// Number of events in the log, with the final events that it lacks.
     event_count: u32,
-    /// Banks that the log has digests for.
+    /// Banks that the logs have digests for.
     banks: Vec<String>,
     /// What the header says; none in a SHA-1-only log.
     header: Option<HeaderReport>,
@@ -48,6 +51,9 @@ pub(crate) struct ShowReport<'a> {
     /// The events, in order. Nothing in them is verified.
     #[schemars(with = "Vec<serde_json::Value>")]
     events: Events<'a>,
+    /// The logs of the operating system, e.g. systemd's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    measurements: Vec<RecordsReport<'a>>,
     #[serde(skip)]
     bank: HashAlgorithm,
     #[serde(skip)]
@@ -82,16 +88,16 @@ struct AlgorithmReport {
 }
 
 /// The events that are shown; each is read when it is written, so that memory does not grow with the log (threat e06).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Events<'a> {
-    log: EventLog<'a>,
+    logs: BootLogs<'a>,
     pcr: Option<u8>,
 }
 
 impl Serialize for Events<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let shown = self
-            .log
+            .logs
             .events()
             .filter(|event| self.pcr.is_none() || event.pcr().map(PcrIndex::get) == self.pcr);
         serializer.collect_seq(shown.map(|event| EventView::unverified(&event)))
@@ -99,19 +105,20 @@ impl Serialize for Events<'_> {
 }
 
 impl<'a> ShowReport<'a> {
-    pub(super) fn new(bytes: &'a [u8], args: &Args) -> Result<Self, Failure> {
-        let log = parse(bytes, &args.file)?;
-        // One bank is enough to read by: SHA-256 where there is one, else the strongest.
-        let bank = log.banks().find(|bank| *bank == HashAlgorithm::Sha256).or_else(|| log.banks().last());
+    pub(super) fn new(files: &'a LogFiles, args: &Args) -> Result<Self, Failure> {
+        let log = files.firmware()?;
+        let logs = files.logs()?;
+        let banks = logs.banks();
         Ok(Self {
-            event_count: log.event_count(),
-            banks: log.banks().map(|bank| bank.to_string()).collect(),
+            event_count: u32::try_from(logs.events().count()).unwrap_or(u32::MAX),
+            banks: banks.iter().map(ToString::to_string).collect(),
             header: header(&log),
             startup_locality: log.startup_locality(),
             padding: log.padding(),
             measures_rtmrs: log.measures_rtmrs(),
-            events: Events { log, pcr: args.pcr },
-            bank: bank.unwrap_or(HashAlgorithm::Sha256),
+            measurements: records::reports(&logs, args.pcr),
+            events: Events { logs, pcr: args.pcr },
+            bank: bank(None, &banks)?,
             by_pcr: args.by_pcr,
         })
     }
@@ -153,7 +160,7 @@ impl<'a> ShowReport<'a> {
     }
 
     fn lines_of(&self, page: &mut Page<'_>, pcr: Option<u8>) -> io::Result<()> {
-        let events = self.events.log.events();
+        let events = self.events.logs.events();
         events
             .filter(|event| event.pcr().map(PcrIndex::get) == pcr)
             .try_for_each(|event| page.line(summary_line(&event, self.bank)))
@@ -161,10 +168,11 @@ impl<'a> ShowReport<'a> {
 
     /// A head for each PCR with its use and the value that its events lead to.
     fn groups(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let replayed = self.events.log.replay();
+        let replayed = self.events.logs.replay();
         let wanted = |pcr: PcrIndex| self.events.pcr.is_none_or(|only| only == pcr.get());
         for pcr in PcrIndex::all().filter(|pcr| wanted(*pcr)) {
-            if !self.events.log.events().any(|event| event.pcr() == Some(pcr)) {
+            let has_events = self.events.logs.events().any(|event| event.pcr() == Some(pcr));
+            if !has_events && !records::has(&self.measurements, pcr) {
                 continue;
             }
             page.gap()?;
@@ -174,27 +182,31 @@ impl<'a> ShowReport<'a> {
                 page.styled(DIM, format_args!("leads to {}:{}", self.bank, value.to_hex()))?;
             }
             self.lines_of(page, Some(pcr.get()))?;
+            records::of_pcr(&self.measurements, pcr, self.bank, page)?;
         }
-        if self.events.pcr.is_none() && self.events.log.events().any(|event| event.pcr().is_none()) {
+        if self.events.pcr.is_none() && self.events.logs.events().any(|event| event.pcr().is_none()) {
             page.gap()?;
             page.styled(BOLD, "of no PCR")?;
             self.lines_of(page, None)?;
         }
-        Ok(())
+        records::of_nv_indexes(&self.measurements, self.bank, page)
     }
 }
 
 impl Report for ShowReport<'_> {
     fn human(&self, page: &mut Page<'_>) -> io::Result<()> {
         self.head(page)?;
+        if self.by_pcr {
+            return self.groups(page);
+        }
         match self.events.pcr {
-            _ if self.by_pcr => self.groups(page),
-            Some(pcr) => self.lines_of(page, Some(pcr)),
+            Some(pcr) => self.lines_of(page, Some(pcr))?,
             None => {
-                let mut events = self.events.log.events();
-                events.try_for_each(|event| page.line(summary_line(&event, self.bank)))
+                let mut events = self.events.logs.events();
+                events.try_for_each(|event| page.line(summary_line(&event, self.bank)))?;
             }
         }
+        records::lists(&self.measurements, self.bank, page)
     }
 }
 

@@ -1,0 +1,2 @@
+ID=debug
+TITLE=with more words

@@ -1,0 +1,2 @@
+ID=rescue
+TITLE=without root
