@@ -17,6 +17,8 @@ impl PcrIndex {
     pub const IMA: Self = Self(10);
     /// PCR 7, the secure boot policy.
     pub const SECURE_BOOT: Self = Self(7);
+    /// PCR 17, which the TPM itself resets and extends in a dynamic launch.
+    pub const LAUNCH: Self = Self(17);
     /// PCR 0, the firmware; the only one whose start value a StartupLocality event changes.
     pub const FIRMWARE: Self = Self(0);
 

@@ -3,6 +3,7 @@
 use super::error::EventLogError;
 use super::event_type::EventType;
 use super::header::SpecId;
+use super::launch;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::pcr::PcrIndex;
 use crate::wire::Reader;
@@ -39,7 +40,7 @@ impl<'a> Event<'a> {
         self.offset
     }
 
-    /// The PCR it extends; `None` only for EV_NO_ACTION events with index 0xFFFFFFFF.
+    /// The PCR it extends; `None` only for EV_NO_ACTION events with index 0xFFFFFFFF, and those of TXT with index 0xFF.
     #[must_use]
     pub const fn pcr(&self) -> Option<PcrIndex> {
         self.pcr
@@ -69,10 +70,10 @@ impl<'a> Event<'a> {
         self.digests.raw().filter_map(|(id, bytes)| Digest::new(HashAlgorithm::from_tpm_id(id)?, bytes))
     }
 
-    /// Whether the TPM extended it: everything but EV_NO_ACTION.
+    /// Whether the TPM extended it: everything but EV_NO_ACTION, and what TXT logs of the PCRs that it uses.
     #[must_use]
     pub const fn is_extended(&self) -> bool {
-        !matches!(self.kind, EventType::NoAction)
+        self.pcr.is_some() && !matches!(self.kind, EventType::NoAction)
     }
 
     /// TCG_PCR_EVENT: PCR, type, a SHA-1 digest, data.
@@ -119,7 +120,7 @@ impl<'a> Event<'a> {
     /// An EV_NO_ACTION event with a digest wants to be taken for a measured one (threat e04).
     fn check_no_action(&self) -> Result<(), EventLogError> {
         let claims = || self.digests.raw().any(|(_, bytes)| bytes.iter().any(|b| *b != 0));
-        if !self.is_extended() && claims() {
+        if self.kind == EventType::NoAction && claims() {
             return Err(EventLogError::NoActionDigest { index: self.index, offset: self.offset });
         }
         Ok(())
@@ -152,8 +153,14 @@ fn pcr_of(pcr: u32, kind: EventType, index: u32, offset: usize) -> Result<Option
     match PcrIndex::new(pcr) {
         Some(known) => Ok(Some(known)),
         None if pcr == NO_PCR && kind == EventType::NoAction => Ok(None),
+        None if pcr == launch::NO_PCR_OF_TXT && is_of_no_pcr(kind) => Ok(None),
         None => Err(EventLogError::NoSuchPcr { index, offset, pcr }),
     }
+}
+
+/// What TXT logs without extending it.
+const fn is_of_no_pcr(kind: EventType) -> bool {
+    matches!(kind, EventType::NoAction | EventType::Other(launch::PCR_MAPPING))
 }
 
 /// The declared algorithms that a log has digests of: one bit for each, in the header's order.

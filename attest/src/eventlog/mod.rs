@@ -32,6 +32,7 @@ mod event;
 mod event_type;
 mod facts;
 mod header;
+mod launch;
 mod placement;
 mod replay;
 mod report;
@@ -80,6 +81,7 @@ pub use facts::system::{MeasuredFileSystem, SystemIdentity};
 pub use facts::uki::{EfiStub, UkiSection};
 pub use facts::{Facts, Misplaced, Place};
 pub use header::SpecId;
+pub use launch::DynamicLaunch;
 pub use placement::{Placement, pcr_usage, placement};
 pub use replay::final_events::FinalEvents;
 pub use replay::logs::{BootLogs, LogSource, MAX_MEASUREMENT_LOGS};
@@ -111,6 +113,7 @@ pub struct EventLog<'a> {
     padding: usize,
     // Kept from the one walk that checked them.
     startup: startup::Startup,
+    launch: Option<DynamicLaunch>,
     logged_banks: Option<event::LoggedBanks>,
 }
 
@@ -141,6 +144,7 @@ impl<'a> EventLog<'a> {
             count: 1,
             padding: 0,
             startup: startup::Startup::default(),
+            launch: None,
             logged_banks: None,
         };
         log.walk(r)?;
@@ -151,6 +155,7 @@ impl<'a> EventLog<'a> {
     fn walk(&mut self, mut r: Reader<'a>) -> Result<(), EventLogError> {
         if self.header.is_none() {
             self.startup.see(&self.first)?;
+            self.launch = DynamicLaunch::of(&self.first);
         }
         let padding = padding_of(r.rest());
         while r.rest().len() > padding {
@@ -163,6 +168,9 @@ impl<'a> EventLog<'a> {
                 return Err(EventLogError::RepeatedHeader { index: event.index, offset: event.offset });
             }
             self.startup.see(&event)?;
+            if let Some(launch) = DynamicLaunch::of(&event) {
+                self.launch = Some(self.launch.map_or(launch, |known| known.and(launch)));
+            }
             self.count = self.count.checked_add(1).ok_or(EventLogError::TooManyEvents)?;
         }
         self.padding = r.rest().len();
@@ -242,7 +250,15 @@ impl<'a> EventLog<'a> {
         self.startup.locality()
     }
 
-    /// Extends every event but EV_NO_ACTION into every bank, from PCR 0's start value on (PFP 1.06 §10.4.5.3).
+    /// The dynamic launch that the log tells of: PCR 17 to 22 start at zeros then, else at ones. That it happened is
+    /// proven where a quote covers PCR 17 with what the log replays to, since only the TPM resets that one to zeros.
+    #[must_use]
+    pub const fn dynamic_launch(&self) -> Option<DynamicLaunch> {
+        self.launch
+    }
+
+    /// Extends every event but EV_NO_ACTION into every bank, from PCR 0's start value on (PFP 1.06 §10.4.5.3) and PCR 17
+    /// to 22's after a dynamic launch.
     ///
     /// The values are the log's claim; only a quote makes them true. What could not be replayed was refused by
     /// [`parse`](Self::parse).
@@ -252,6 +268,11 @@ impl<'a> EventLog<'a> {
         for bank in self.banks() {
             if let Some(start) = self.startup.start_value(bank) {
                 pcrs.start_at(crate::PcrIndex::FIRMWARE, start);
+            }
+            for pcr in PcrIndex::all() {
+                if let Some(start) = launch::start_value(self.launch, bank, pcr) {
+                    pcrs.start_at(pcr, start);
+                }
             }
         }
         for event in self.events().filter(Event::is_extended) {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::final_events::FinalEvents;
 use crate::cel;
 use crate::digest::HashAlgorithm;
-use crate::eventlog::EventLog;
 use crate::eventlog::event::Event;
+use crate::eventlog::{EventLog, launch};
 use crate::pcr::{PcrIndex, ReplayedPcrs};
 
 /// Most logs beside the firmware's.
@@ -163,10 +163,12 @@ impl<'a> BootLogs<'a> {
         pcrs
     }
 
-    /// Where a PCR begins: at its start value, and PCR 0 where the firmware's log says.
+    /// Where a PCR begins: at its start value, PCR 0 where the firmware's log says, and PCR 17 to 22 at zeros after the
+    /// dynamic launch that it tells of.
     pub(in crate::eventlog) fn start(&self, bank: HashAlgorithm, pcr: PcrIndex) -> crate::Digest {
         let told = self.firmware.filter(|_| pcr == PcrIndex::FIRMWARE);
-        told.and_then(|log| log.startup.start_value(bank)).unwrap_or_else(|| pcr.start(bank))
+        let launch = || launch::start_value(self.firmware.and_then(|log| log.launch), bank, pcr);
+        told.and_then(|log| log.startup.start_value(bank)).or_else(launch).unwrap_or_else(|| pcr.start(bank))
     }
 }
 

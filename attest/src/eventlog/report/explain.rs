@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::diagnosis::{Diagnosis, diagnose};
 use super::role::Role;
 use crate::digest::{Digest, HashAlgorithm};
+use crate::eventlog::EventLog;
+use crate::eventlog::launch::DynamicLaunch;
 use crate::eventlog::replay::logged::Logged;
 use crate::eventlog::replay::logs::{BootLogs, LogSource};
 use crate::pcr::PcrIndex;
@@ -90,9 +92,14 @@ pub fn explain(
 }
 
 fn start_reason(logs: &BootLogs<'_>, pcr: PcrIndex) -> String {
-    let locality = logs.firmware().and_then(crate::eventlog::EventLog::startup_locality);
+    let launch = logs.firmware().and_then(EventLog::dynamic_launch);
+    let locality = logs.firmware().and_then(EventLog::startup_locality);
     match locality.filter(|_| pcr == PcrIndex::FIRMWARE) {
         Some(locality) => format!("zeros and the locality of TPM2_Startup, {locality}, as the log tells"),
+        None if pcr.starts_at_ones() && launch.is_some() => {
+            let by = launch.map_or("", DynamicLaunch::name);
+            format!("zeros, as the dynamic launch ({by}) that the log tells of leaves it")
+        }
         None if pcr.starts_at_ones() => "ones, as no dynamic launch has happened at a reset".to_owned(),
         None => "zeros, as at every reset".to_owned(),
     }

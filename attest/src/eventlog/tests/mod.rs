@@ -2,7 +2,8 @@
 
 pub(crate) mod attacks;
 pub(crate) mod builder;
-pub(crate) mod odd_firmware;
+pub(crate) mod dynamic_launch;
+mod odd_firmware;
 pub(crate) mod other_machines;
 pub(crate) mod properties;
 pub(crate) mod recorded;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use attest::eventlog::{BootLogs, EventLog, EventView, pcr_usage, summary_line};
+use attest::eventlog::{BootLogs, DynamicLaunch, EventLog, EventView, pcr_usage, summary_line};
 use attest::{HashAlgorithm, PcrIndex};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -44,6 +44,9 @@ pub(crate) struct ShowReport<'a> {
     header: Option<HeaderReport>,
     /// Locality of TPM2_Startup, when the log tells.
     startup_locality: Option<u8>,
+    /// The dynamic launch that the log tells of: `txt`, `secure-launch` or `other`. PCR 17 to 22 begin at zeros then.
+    #[schemars(with = "Option<String>")]
+    dynamic_launch: Option<DynamicLaunch>,
     /// Bytes of padding after the last event.
     padding: usize,
     /// Whether the indexes are not PCRs but measurement registers of a confidential virtual machine: 1 to 4 are RTMR 0 to 3.
@@ -114,6 +117,7 @@ impl<'a> ShowReport<'a> {
             banks: banks.iter().map(ToString::to_string).collect(),
             header: header(&log),
             startup_locality: log.startup_locality(),
+            dynamic_launch: log.dynamic_launch(),
             padding: log.padding(),
             measures_rtmrs: log.measures_rtmrs(),
             measurements: records::reports(&logs, args.pcr),
@@ -152,6 +156,12 @@ impl<'a> ShowReport<'a> {
         }
         if let Some(locality) = self.startup_locality {
             page.line(format_args!("TPM2_Startup at locality {locality}"))?;
+        }
+        if let Some(launch) = self.dynamic_launch {
+            page.line(format_args!(
+                "dynamic launch ({}): PCR 17 to 22 begin anew at zeros; no evidence of the boot before it",
+                launch.name()
+            ))?;
         }
         if self.padding > 0 {
             page.line(format_args!("{} bytes of padding after the last event", self.padding))?;

@@ -28,6 +28,7 @@ pub(super) const fn launch_type(code: u32) -> Option<&'static str> {
         0x4FE => "TXT: random value",
         0x4FF => "TXT: cap",
         0x400..=0x4FD => "TXT: unknown type",
+        0x501 => "tboot: module",
         0x502 => "Secure Launch: measurement",
         0x503 => "Secure Launch: begin",
         0x504 => "Secure Launch: end",
