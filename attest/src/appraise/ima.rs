@@ -17,14 +17,14 @@ use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
 use crate::evidence::ImaStart;
 use crate::ima::{
     Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, Mark, MeasuredFiles, ResumeError,
-    Sightings, SignatureForm, measure_rest, measure_seen,
+    Sightings, SignatureChecks, SignatureForm, measure_rest, measure_seen,
 };
 use crate::pcr::PcrIndex;
 use crate::policy::{Demand, ImaRules, Policy, Reaction};
 use crate::quote::VerifiedQuote;
 use crate::reference::{FileKey, Knowledge, TrustedReference};
 use lapsed::LapsedFiles;
-use refusal::{refused_entry, weak_file};
+use refusal::{not_checked, refused_entry, weak_file};
 use rules::RuleVerdict;
 
 /// Hashes for which nobody can make other contents with the same digest; all others are weak, 160 bits included (threat i14).
@@ -239,6 +239,7 @@ fn judge_files(known: Known<'_>, files: &MeasuredFiles<'_>, policy: &Policy, out
         ..ImaClaims::default()
     };
     tally.lapsed.finish(&mut claims, &mut outcome.notes);
+    tally.tell_not_checked(rules, outcome);
     kexec::judge(rules, files, known.earlier, &mut claims, outcome);
     outcome.claims.ima = Some(claims);
     for claim in &mut outcome.claims.pcrs {
@@ -300,6 +301,7 @@ struct Tally {
     signed: SignedFiles,
     excluded: usize,
     lapsed: LapsedFiles,
+    checks: SignatureChecks,
 }
 
 impl Tally {
@@ -309,9 +311,9 @@ impl Tally {
         let key_of = entry.file_digest();
         let verdict = match known_by.knowledge(entry, &FileKey::from(&key_of)) {
             Knowledge::Known => RuleVerdict::Allowed,
-            Knowledge::Unknown => known_by.compiled.judge(entry),
+            Knowledge::Unknown => known_by.compiled.judge(entry, &mut self.checks),
             Knowledge::Lapsed(release) => {
-                let verdict = known_by.compiled.judge(entry);
+                let verdict = known_by.compiled.judge(entry, &mut self.checks);
                 if lapsed::decides(&release, &verdict) {
                     self.lapsed.judge(rules, &release, entry, known_by.seen(entry), outcome);
                     return self.tell_weak(rules, entry, outcome);
@@ -330,12 +332,32 @@ impl Tally {
                     self.count_weak(rules, entry, outcome);
                 }
             }
+            // Counted by the checks.
+            RuleVerdict::NotChecked => {}
             refused => {
                 self.unknown = self.unknown.saturating_add(1);
+                if self.is_refused(rules) {
+                    self.checks.end();
+                }
                 if self.unknown <= NAMED_FILES {
                     report(rules.unknown_files, refused_entry(known_by, entry, &refused), outcome);
                 }
             }
+        }
+    }
+
+    /// Whether the list is refused for its files whatever comes, and all that are named are known (threat i20).
+    fn is_refused(&self, rules: &ImaRules) -> bool {
+        rules.unknown_files == Reaction::Refuse && self.unknown >= NAMED_FILES
+    }
+
+    fn tell_not_checked(&self, rules: &ImaRules, outcome: &mut Outcome) {
+        match self.checks.not_checked() {
+            0 => {}
+            more if self.is_refused(rules) => outcome.notes.push(format!(
+                "the signatures of {more} more files were not checked, as the list is refused without them"
+            )),
+            more => outcome.reasons.push(not_checked(more)),
         }
     }
 

@@ -28,6 +28,7 @@
 mod appended;
 mod ascii;
 mod boot_aggregate;
+mod checks;
 mod cut;
 mod entry;
 mod error;
@@ -50,6 +51,8 @@ mod xattr;
 pub use appended::{AppendedError, AppendedSignature};
 pub use ascii::ascii_to_binary;
 pub(crate) use boot_aggregate::NAME as BOOT_AGGREGATE;
+pub use checks::MAX_SIGNATURE_CHECKS;
+pub(crate) use checks::SignatureChecks;
 pub use cut::{CutError, ListPosition};
 pub use entry::Entry;
 pub use error::{EntryError, ImaError};

@@ -1,5 +1,6 @@
 //! Who signed a file: which signatures an entry has, and which of the policy's keys one of them is by.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::appended::{AppendedSignature, SignerName};
@@ -58,9 +59,19 @@ pub fn verify_signature<'k>(
     entry: &Entry<'_>,
     keyrings: &SignerKeyrings<'k>,
 ) -> Result<Signer<'k>, ImaSignatureError> {
+    verify_counted(entry, keyrings, &Cell::new(0))
+}
+
+/// The same, adding to `checks` how often a key was held against a digest: what a signature costs.
+pub(super) fn verify_counted<'k>(
+    entry: &Entry<'_>,
+    keyrings: &SignerKeyrings<'k>,
+    checks: &Cell<u32>,
+) -> Result<Signer<'k>, ImaSignatureError> {
+    let by = By { keyrings: *keyrings, checks };
     let mut refusal = ImaSignatureError::Missing;
     for verify in [portable, contents, appended] {
-        match verify(entry, keyrings) {
+        match verify(entry, &by) {
             Ok(signer) => return Ok(signer),
             Err(ImaSignatureError::Missing) => {}
             Err(
@@ -78,37 +89,42 @@ pub fn verify_signature<'k>(
     Err(refusal)
 }
 
-fn portable<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Signer<'k>, ImaSignatureError> {
+/// By whom a signature may be, and how many checks were made to find out.
+struct By<'c, 'k> {
+    keyrings: SignerKeyrings<'k>,
+    checks: &'c Cell<u32>,
+}
+
+fn portable<'k>(entry: &Entry<'_>, by: &By<'_, 'k>) -> Result<Signer<'k>, ImaSignatureError> {
     let signature = PortableSignature::of(entry)?.ok_or(ImaSignatureError::Missing)?;
-    strong(signature.hash, keyrings)?;
+    strong(signature.hash, by)?;
     let signed = signature.contents(entry)?;
-    let keys = Keys { names: "ima.evm_keyrings", keyrings: keyrings.evm.iter().map(|evm| evm.keys()) };
+    let keyrings = by.keyrings.evm.iter().map(|evm| evm.keys());
+    let keys = Keys { names: "ima.evm_keyrings", keyrings, checks: by.checks };
     let named = |key: &Key| key.has_id(signature.signature.key_id);
     let key_id = || signature.signature.key_id_hex();
     let keyring = keys.signer(named, key_id, &signature.digests(), signature.signature.signature)?;
     let listed = listed_hash(entry);
     let hash = match signed {
         SignedContents::Digest => {
-            listed.map_or(Ok(()), |hash| strong(hash, keyrings))?;
+            listed.map_or(Ok(()), |hash| strong(hash, by))?;
             listed.map_or(signature.hash, |hash| weaker(hash, signature.hash))
         }
         // What is signed of the contents is another signature then, which has to hold too.
-        SignedContents::Signature(inner) => {
-            weaker(contents_by(entry, &inner, keyrings)?.hash, signature.hash)
-        }
+        SignedContents::Signature(inner) => weaker(contents_by(entry, &inner, by)?.hash, signature.hash),
     };
     Ok(Signer { keyring, form: SignatureForm::Portable, hash })
 }
 
-fn contents<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Signer<'k>, ImaSignatureError> {
+fn contents<'k>(entry: &Entry<'_>, by: &By<'_, 'k>) -> Result<Signer<'k>, ImaSignatureError> {
     if entry.signature().is_some() {
-        return contents_by(entry, &ImaSignature::of(entry)?, keyrings);
+        return contents_by(entry, &ImaSignature::of(entry)?, by);
     }
     // In the template evm-sig it is an extended attribute. Where that is malformed, the portable signature is told as such.
     let complete = portable::is_complete(entry) && entry.field(Field::XattrNames).is_some();
     let xattr = complete.then(|| portable::xattrs(entry)).transpose()?.and_then(|xattrs| xattrs.get(IMA));
     match xattr {
-        Some(value @ [3 | 6, ..]) => contents_by(entry, &ImaSignature::parse(value)?, keyrings),
+        Some(value @ [3 | 6, ..]) => contents_by(entry, &ImaSignature::parse(value)?, by),
         _ => Err(ImaSignatureError::Missing),
     }
 }
@@ -116,10 +132,10 @@ fn contents<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Sign
 fn contents_by<'k>(
     entry: &Entry<'_>,
     signature: &ImaSignature<'_>,
-    keyrings: &SignerKeyrings<'k>,
+    by: &By<'_, 'k>,
 ) -> Result<Signer<'k>, ImaSignatureError> {
-    let digest = signature.signed_digest(&entry.file_digest(), keyrings.allow_sha1)?;
-    let keys = of_contents(keyrings);
+    let digest = signature.signed_digest(&entry.file_digest(), by.keyrings.allow_sha1)?;
+    let keys = of_contents(by);
     let named = |key: &Key| key.has_id(signature.key_id);
     let keyring = keys.signer(named, || signature.key_id_hex(), &[digest], signature.signature)?;
     let form = match signature.kind {
@@ -130,7 +146,7 @@ fn contents_by<'k>(
     Ok(Signer { keyring, form, hash: digest.algorithm() })
 }
 
-fn appended<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Signer<'k>, ImaSignatureError> {
+fn appended<'k>(entry: &Entry<'_>, by: &By<'_, 'k>) -> Result<Signer<'k>, ImaSignatureError> {
     let bytes = entry.field(Field::Modsig).ok_or(ImaSignatureError::Missing)?;
     if !entry.has_fields_of(&MODSIG) {
         let what = "appended signature outside of the fields of the template ima-modsig";
@@ -145,8 +161,8 @@ fn appended<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Sign
         signed: format!("d-modsig {}", signature.hash),
         listed: listed.map_or_else(|| "none".to_owned(), |listed| listed.to_string()),
     })?;
-    strong(signature.hash, keyrings)?;
-    let keys = of_contents(keyrings);
+    strong(signature.hash, by)?;
+    let keys = of_contents(by);
     let named = |key: &Key| match &signature.signer {
         SignerName::Certificate { issuer_and_serial, .. } => key.is_certified_as(issuer_and_serial),
         SignerName::KeyIdentifier(identifier) => key.has_identifier(identifier),
@@ -155,8 +171,8 @@ fn appended<'k>(entry: &Entry<'_>, keyrings: &SignerKeyrings<'k>) -> Result<Sign
     Ok(Signer { keyring, form: SignatureForm::Appended, hash: signature.hash })
 }
 
-fn strong(hash: HashAlgorithm, keyrings: &SignerKeyrings<'_>) -> Result<(), ImaSignatureError> {
-    let weak = hash == HashAlgorithm::Sha1 && !keyrings.allow_sha1;
+fn strong(hash: HashAlgorithm, by: &By<'_, '_>) -> Result<(), ImaSignatureError> {
+    let weak = hash == HashAlgorithm::Sha1 && !by.keyrings.allow_sha1;
     if weak { Err(ImaSignatureError::Weak) } else { Ok(()) }
 }
 
@@ -169,18 +185,19 @@ fn weaker(one: HashAlgorithm, other: HashAlgorithm) -> HashAlgorithm {
 }
 
 /// The keyrings that count for a kind of signature.
-struct Keys<I> {
+struct Keys<'c, I> {
     /// Where the policy has them.
     names: &'static str,
     /// Not collected: judging a file allocates nothing unless it is refused.
     keyrings: I,
+    checks: &'c Cell<u32>,
 }
 
-fn of_contents<'k>(keyrings: &SignerKeyrings<'k>) -> Keys<impl Iterator<Item = &'k ImaKeyring> + Clone> {
-    Keys { names: "ima.keyrings", keyrings: keyrings.contents.iter().map(Arc::as_ref) }
+fn of_contents<'c, 'k>(by: &By<'c, 'k>) -> Keys<'c, impl Iterator<Item = &'k ImaKeyring> + Clone + use<'k>> {
+    Keys { names: "ima.keyrings", keyrings: by.keyrings.contents.iter().map(Arc::as_ref), checks: by.checks }
 }
 
-impl<'k, I: Iterator<Item = &'k ImaKeyring> + Clone> Keys<I> {
+impl<'k, I: Iterator<Item = &'k ImaKeyring> + Clone> Keys<'_, I> {
     /// The keyring whose key made a signature over one of `digests`. No short name names a key for good, so that each key
     /// that has it is tried.
     fn signer(
@@ -191,11 +208,15 @@ impl<'k, I: Iterator<Item = &'k ImaKeyring> + Clone> Keys<I> {
         signature: &[u8],
     ) -> Result<&'k str, ImaSignatureError> {
         let mut refusal = None;
+        let holds = |key: &Key, digest: &Digest| {
+            self.checks.set(self.checks.get().saturating_add(1));
+            key.verifies(digest, signature)
+        };
         for keyring in self.keyrings.clone() {
             for key in keyring.keys().filter(|key| is_named(key)) {
                 if key.is_revoked() {
                     refusal = Some(ImaSignatureError::Revoked { key_id: key_id() });
-                } else if digests.iter().any(|digest| key.verifies(digest, signature)) {
+                } else if digests.iter().any(|digest| holds(key, digest)) {
                     return Ok(keyring.name());
                 } else if refusal.is_none() {
                     refusal = Some(ImaSignatureError::Mismatch { key_id: key_id() });

@@ -25,7 +25,7 @@ pub(super) fn decides(lapsed: &Lapsed<'_>, verdict: &RuleVerdict) -> bool {
         }
         RuleVerdict::Signed(..) => lapsed.withdrawn,
         // Of a release that has ended nobody knows a file any more that came in later.
-        RuleVerdict::Unknown | RuleVerdict::BadSignature(_) => {
+        RuleVerdict::Unknown | RuleVerdict::BadSignature(_) | RuleVerdict::NotChecked => {
             lapsed.withdrawn || lapsed.measured == Measured::Before
         }
     }

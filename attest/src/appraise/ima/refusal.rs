@@ -3,7 +3,7 @@
 use super::Known;
 use super::rules::RuleVerdict;
 use crate::appraisal::Reason;
-use crate::ima::{BOOT_AGGREGATE, Entry};
+use crate::ima::{BOOT_AGGREGATE, Entry, MAX_SIGNATURE_CHECKS};
 use crate::reference::{FileKey, Knowledge, path_text};
 
 /// Longest path that a reason has whole, in bytes: Linux has none that is longer (`PATH_MAX`). A list may say any length (threat v03).
@@ -42,6 +42,19 @@ pub(super) fn weak_file(entry: &Entry<'_>) -> Reason {
         place: format!("IMA list, entry {}", entry.number()),
         expected: "sha256 or stronger".to_owned(),
         found: digest.to_string(),
+    }
+}
+
+/// More signatures than are checked in one list: whoever sends it chooses how many there are (threat i20).
+pub(super) fn not_checked(entries: usize) -> Reason {
+    Reason {
+        id: "i20",
+        what: format!(
+            "its signatures take more than {MAX_SIGNATURE_CHECKS} checks; have the files in a reference, where they take none, or the list sent in parts"
+        ),
+        place: "IMA list".to_owned(),
+        expected: format!("at most {MAX_SIGNATURE_CHECKS} checks of different signatures"),
+        found: format!("{entries} entries that were not checked"),
     }
 }
 

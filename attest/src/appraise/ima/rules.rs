@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::digest::HashAlgorithm;
 use crate::ima::{
-    Entry, EvmKeyring, Field, ImaKeyring, ImaSignatureError, SignatureForm, SignerKeyrings, verify_signature,
+    Entry, EvmKeyring, Field, ImaKeyring, ImaSignatureError, SignatureChecks, SignatureForm, SignerKeyrings,
 };
 use crate::policy::{ImaRules, PathGlob, Reaction};
 use crate::reference::{FileIndex, FileKey};
@@ -68,6 +68,8 @@ pub(super) enum RuleVerdict {
     Unknown,
     /// A rule asks for a signature, and it does not count.
     BadSignature(ImaSignatureError),
+    /// A rule asks for a signature, and no more are checked in this list (threat i20).
+    NotChecked,
     /// A buffer whose digest is not that of its bytes (threat i07).
     OtherBuffer,
     /// A key was measured into a keyring, and the policy does not have it (threat i15).
@@ -135,8 +137,8 @@ impl ImaRuleSet {
         })
     }
 
-    /// Judges an entry that no reference knows.
-    pub(super) fn judge(&self, entry: &Entry<'_>) -> RuleVerdict {
+    /// Judges an entry that no reference knows. `checks` are those of its list.
+    pub(super) fn judge(&self, entry: &Entry<'_>, checks: &mut SignatureChecks) -> RuleVerdict {
         // The template's name is not authenticated: what is read as a buffer has to be one by its digest.
         if entry.fields().any(|(field, _)| field == Field::Buffer) {
             return self.judge_buffer(entry);
@@ -144,22 +146,23 @@ impl ImaRuleSet {
         if self.is_excluded(entry.path()) {
             return RuleVerdict::Excluded;
         }
-        self.judge_file(entry)
+        self.judge_file(entry, checks)
     }
 
     pub(super) fn is_excluded(&self, path: &[u8]) -> bool {
         self.exclude.iter().any(|glob| glob.matches(path))
     }
 
-    fn judge_file(&self, entry: &Entry<'_>) -> RuleVerdict {
+    fn judge_file(&self, entry: &Entry<'_>, checks: &mut SignatureChecks) -> RuleVerdict {
         let digest = entry.file_digest();
         let key = FileKey::from(&digest);
         if self.exact.contains(entry.path(), &key) {
             return RuleVerdict::Allowed;
         }
         let mut verdict = RuleVerdict::Unknown;
-        let fits = |pattern: &&Pattern| pattern.paths.iter().any(|glob| glob.matches(entry.path()));
-        for pattern in self.patterns.iter().filter(fits) {
+        let fits =
+            |(_, pattern): &(usize, &Pattern)| pattern.paths.iter().any(|glob| glob.matches(entry.path()));
+        for (number, pattern) in self.patterns.iter().enumerate().filter(fits) {
             if pattern.digests.contains(ANY_PATH.as_bytes(), &key) {
                 return RuleVerdict::Allowed;
             }
@@ -167,9 +170,11 @@ impl ImaRuleSet {
                 continue;
             }
             let Pattern { contents, evm, .. } = pattern;
-            match verify_signature(entry, &SignerKeyrings { contents, evm, allow_sha1: self.allow_sha1 }) {
-                Ok(signer) => return RuleVerdict::Signed(signer.form, signer.hash),
-                Err(error) => verdict = RuleVerdict::BadSignature(error),
+            let keyrings = SignerKeyrings { contents, evm, allow_sha1: self.allow_sha1 };
+            match checks.verify(entry, number, &keyrings) {
+                Some(Ok((form, hash))) => return RuleVerdict::Signed(form, hash),
+                Some(Err(error)) => verdict = RuleVerdict::BadSignature(error),
+                None => verdict = RuleVerdict::NotChecked,
             }
         }
         verdict

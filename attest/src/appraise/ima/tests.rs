@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::rules::RuleVerdict;
 use super::*;
 use crate::digest::{Digest, HashAlgorithm};
-use crate::ima::{ImaKeyring, ImaSignatureError, measure, replay};
+use crate::ima::{ImaKeyring, ImaSignatureError, SignatureChecks, measure, replay};
 
 const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
 
@@ -54,7 +54,7 @@ fn other_keyring(name: &str) -> ImaKeyring {
 }
 
 fn verdict(set: &ImaRuleSet, bytes: &[u8]) -> RuleVerdict {
-    set.judge(&ImaList::new(bytes).entries().next().unwrap().unwrap())
+    set.judge(&ImaList::new(bytes).entries().next().unwrap().unwrap(), &mut SignatureChecks::default())
 }
 
 /// The recorded entries with a signature: `/usr/bin/signed-sha256` and `/srv/signed-sha512.txt`.

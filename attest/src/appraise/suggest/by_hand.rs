@@ -60,6 +60,9 @@ fn instead(id: &str) -> Option<&'static str> {
             "no rule should allow this: the firmware's log is not in the order of the profile; report it to the maker"
         }
         "p14" => "no rule: set the verifier's clock",
+        "i20" => {
+            "no rule: have the files in a reference, where they take no check of a signature, or have the list sent in parts"
+        }
         "i11" => "no rule: have the device send its whole IMA list",
         "i19" => {
             "no rule: the verifier's record contradicts what is shown; set the verifier's clock, or look at the device before its record is removed"
