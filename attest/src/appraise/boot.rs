@@ -5,6 +5,7 @@ use super::facts::{self, refuse_unless_tolerated};
 use super::record::Record;
 use super::release::{self, Judged, Releases};
 use crate::appraisal::{Outcome, PcrClaim, PcrStanding, Reason};
+use crate::cel;
 use crate::digest::HashAlgorithm;
 use crate::eventlog::{MeasuredBoot, PcrVerdict};
 use crate::pcr::PcrIndex;
@@ -41,10 +42,25 @@ pub(super) fn judge<'r>(
         let facts = boot.facts(bank);
         facts::judge(policy, &judged, &facts, boot, outcome);
         bank::judge(policy, &judged, boot, &facts, outcome);
+        tell_nv_indexes(boot, outcome);
     } else {
         facts::judge_without_log(&policy.boot, outcome);
     }
     releases
+}
+
+/// Says that the logs have records that no quote covers: of NV indexes that serve as PCRs (systemd's NvPCRs).
+fn tell_nv_indexes(boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+    let records = boot.unverified_logs().measurements().iter().flat_map(cel::Log::records);
+    let count = records.filter(|record| matches!(record.register(), cel::Register::NvIndex(_))).count();
+    let what = match count {
+        0 => return,
+        1 => "1 record of an NV index".to_owned(),
+        count => format!("{count} records of NV indexes"),
+    };
+    outcome
+        .notes
+        .push(format!("{what} in the measurement log: no quote of PCRs covers it, nothing is decided by it"));
 }
 
 /// Why the events do not explain a judged PCR; `None` when they do (threats e01, e15).

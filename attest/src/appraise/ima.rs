@@ -14,6 +14,7 @@ pub use rules::ImaRuleSet;
 use super::record::Record;
 use super::release::Releases;
 use crate::appraisal::{ImaClaims, Outcome, PcrStanding, Reason};
+use crate::eventlog::MeasuredBoot;
 use crate::evidence::ImaStart;
 use crate::ima::{
     Attesting, Bank, Entry, ImaError, ImaList, ImaOptions, ImaState, Mark, MeasuredFiles, ResumeError,
@@ -123,6 +124,8 @@ fn measured<'a>(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
     pub(super) list: Option<&'a [u8]>,
+    /// The boot that the list goes on from.
+    pub(super) boot: Option<&'a MeasuredBoot<'a>>,
     pub(super) start: Option<&'a ImaStart>,
     pub(super) state: Option<&'a ImaState>,
     pub(super) attesting: Attesting<'a>,
@@ -147,7 +150,10 @@ impl Part<'_> {
         quote: &VerifiedQuote,
     ) -> Result<MeasuredFiles<'l>, ImaError> {
         let list = ImaList::new(list);
-        let quoted = |bank, pcr| quote.value(bank, pcr).copied();
+        let quoted = |bank, pcr| {
+            let taken_over = self.boot.and_then(|boot| boot.value_when_taken_over(bank, pcr));
+            taken_over.or_else(|| quote.value(bank, pcr).copied())
+        };
         let Some(start) = self.start else {
             let seen = self.seen(options);
             let marks: &[Mark] = seen.as_ref().map_or(&[], |seen| &seen.marks);

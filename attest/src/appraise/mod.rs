@@ -169,6 +169,7 @@ impl<'a> Appraiser<'a> {
         let compiled = self.ima.unwrap_or(&none);
         let part = ima::Part {
             list: list.as_deref(),
+            boot: boot.as_ref(),
             start: ima.and_then(|ima| ima.start.as_ref()),
             state: self.ima_state,
             attesting,

@@ -81,7 +81,8 @@ pub fn record(
     let boot = logs.map(|logs| measured_logs(logs, |bank, pcr| quote.value(bank, pcr).copied()));
     let BootValues { pcrs, by_events, events } =
         boot.as_ref().map_or_else(|| Ok(Default::default()), |boot| boot_values(boot, bank, leave_out))?;
-    let files = ima_list.map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, bank))?;
+    let files = ima_list
+        .map_or_else(|| Ok(BTreeMap::new()), |list| file_digests(list, quote, boot.as_ref(), bank))?;
     Ok(ReferenceValues {
         version: 2,
         product: golden.product,
@@ -163,10 +164,14 @@ fn events_of(boot: &MeasuredBoot<'_>, bank: HashAlgorithm, pcr: PcrIndex) -> Vec
 fn file_digests(
     list: &[u8],
     quote: &SignedQuote,
+    boot: Option<&MeasuredBoot<'_>>,
     bank: HashAlgorithm,
 ) -> Result<BTreeMap<String, Vec<String>>, RecordError> {
-    let measured =
-        measure(&ImaList::new(list), &ImaOptions::new(bank), |bank, pcr| quote.value(bank, pcr).copied())?;
+    let quoted = |bank, pcr| {
+        let taken_over = boot.and_then(|boot| boot.value_when_taken_over(bank, pcr));
+        taken_over.or_else(|| quote.value(bank, pcr).copied())
+    };
+    let measured = measure(&ImaList::new(list), &ImaOptions::new(bank), quoted)?;
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in measured.files() {
         let digests = files.entry(path_text(entry.path())).or_default();

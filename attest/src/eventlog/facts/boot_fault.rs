@@ -144,7 +144,8 @@ const fn of_separator(pcr: PcrIndex, state: SeparatorState) -> Option<BootFault>
 fn may_follow(pcr: PcrIndex, kind: EventType) -> bool {
     match pcr.get() {
         // Firmware in the field measures Boot#### of the option it is about to try after the separators; AMI's, as on
-        // Dell's machines, also the modes of secure boot and SMBIOS. No fact comes from there, and a reference sees them.
+        // Dell's machines, also the modes of secure boot and SMBIOS; systemd-boot and its stub tag SMBIOS tables there (since
+        // 261 or 262). No fact comes from there, and a reference sees them.
         1 => matches!(
             kind,
             EventType::EfiVariableBoot
@@ -152,6 +153,7 @@ fn may_follow(pcr: PcrIndex, kind: EventType) -> bool {
                 | EventType::EfiVariableDriverConfig
                 | EventType::EfiHandoffTables
                 | EventType::EfiHandoffTables2
+                | EventType::EventTag
         ),
         4 => matches!(
             kind,

@@ -188,6 +188,20 @@ impl<'a> MeasuredBoot<'a> {
         })
     }
 
+    /// The value of a PCR when the kernel had taken over and nothing of the operating system had extended it yet: what IMA's
+    /// boot aggregate is made of. `None` where that is the quoted value, and where the logs don't prove another.
+    ///
+    /// systemd extends PCR 0 to 7 and 9, too (`os-separator`, `nvpcr-init`, since 259). Only texts of its own are taken off: any
+    /// other record may be one of the firmware's events (threat i04).
+    pub(crate) fn value_when_taken_over(&self, bank: HashAlgorithm, pcr: PcrIndex) -> Option<Digest> {
+        let Some(PcrVerdict::Matches { logs, .. }) = self.verdict(bank, pcr) else { return None };
+        if logs.measurements == 0 || !self.is_whole(bank, pcr) {
+            return None;
+        }
+        let mut events = self.events_of(bank, pcr)?;
+        events.try_fold(self.logs.start(bank, pcr), |value, event| value.extend(event.digest()))
+    }
+
     /// Whether the events of a matching PCR, as the firmware's log and its final events have them, are all that it took
     /// before the system ran. Whoever writes logs can hand an event over from one log to the other: an operating
     /// system's record whose content nothing covers may be the firmware's last event (threat e11).
