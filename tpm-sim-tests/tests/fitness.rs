@@ -51,3 +51,34 @@ fn what_is_known_against_a_machine_stands_in_the_ledger() {
     let report = lab.hallmark(&arguments).json().unwrap();
     assert_eq!((&report["changed"], &report["findings"]), (&serde_json::Value::Bool(false), findings));
 }
+
+/// The verifier judges; who sends it should know all the same.
+#[test]
+fn e07_attest_tells_of_a_log_that_is_none_and_sends_it() {
+    let lab = Lab::booted("sha256", "q35-sha256").unwrap().provisioned("gw-1").unwrap();
+    let log = std::fs::read(tpm_sim_tests::vectors().join("q35-sha256/eventlog.bin")).unwrap();
+    let nonce = "5a".repeat(32);
+    for (name, bytes, told) in [
+        ("whole", log.clone(), None),
+        ("cut", log[..log.len() - 7].to_vec(), Some("can't be read as an event log")),
+        ("text", b"version: 1\nevents: []\n".to_vec(), Some("can't be read as an event log")),
+        ("zeros", vec![0; 500], Some("can't be read as an event log")),
+        ("empty", Vec::new(), Some("is empty")),
+    ] {
+        std::fs::write(lab.path(name), &bytes).unwrap();
+        let out = format!("{name}.evidence");
+        let attest = ["attest", "--nonce", &nonce, "--out", &out, "--eventlog", name];
+        let ran = lab.hallmark(&[&["--format", "json"][..], &attest].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let sent = ran.json().unwrap()["event_log_bytes"].as_u64();
+        assert_eq!(sent.unwrap_or(0), u64::try_from(bytes.len()).unwrap(), "{name}");
+        match told {
+            None => assert!(!ran.stderr.contains("log"), "{}", ran.stderr),
+            Some(told) => assert!(ran.stderr.contains(told) && ran.stderr.contains(name), "{}", ran.stderr),
+        }
+    }
+    std::fs::write(lab.path("list"), b"no list").unwrap();
+    let ran = lab.hallmark(&["attest", "--nonce", &nonce, "--out", "list.evidence", "--ima", "list"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("can't be read as an IMA list"), "{}", ran.stderr);
+}

@@ -126,6 +126,8 @@ pub(crate) struct Collected {
     pub(crate) device: Device,
     banks: Vec<HashAlgorithm>,
     quoted: Quoted,
+    /// What is odd about the logs that were sent.
+    remarks: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failure> {
@@ -151,6 +153,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AttestReport, Failur
     let outputs: Vec<_> = exported.chain([args.out.clone()]).collect();
     files::check_outputs(outputs.iter().map(PathBuf::as_path), args.logs.named())?;
     let collected = collect(context, &nonce, banks, &pcrs, &args.logs, args.ima_from)?;
+    collected.remarks.iter().for_each(|remark| context.note(remark));
     let bytes = collected.evidence.to_bytes()?;
     if let Some(folder) = &args.export_quote {
         export(folder, &collected, &pcrs)?;
@@ -228,6 +231,7 @@ pub(crate) fn collect(
     let quoted = tpm.quote(&key, nonce.as_bytes(), &selection)?;
     let public = device.attestation_key(&key, &quoted.message)?;
     let logs = logs.read(context)?;
+    let remarks = logs.remarks;
     let evidence = Evidence {
         version: VERSION,
         quote: QuoteEvidence {
@@ -247,7 +251,7 @@ pub(crate) fn collect(
             .collect(),
         ima: ima_part(logs.ima_list, ima_from, &banks)?,
     };
-    Ok(Collected { evidence, device, banks, quoted })
+    Ok(Collected { evidence, device, banks, quoted, remarks })
 }
 
 /// Logs up to this size, in bytes, travel as they are. A TCP connection sends ten segments of 1,460 bytes before it waits for

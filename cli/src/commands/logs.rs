@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use attest::eventlog::EventLogError;
+use attest::eventlog::{EventLog, EventLogError};
 use attest::evidence::{MAX_MEASUREMENT_LOG, MAX_MEASUREMENT_LOGS, MeasurementKind};
-use attest::ima::ImaError;
+use attest::ima::{ImaError, ImaList};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -58,6 +58,8 @@ pub(crate) struct Logs {
     pub(crate) ima_list: Option<Vec<u8>>,
     /// Logs of user space, in the order of extending.
     pub(crate) measurement_logs: Vec<(MeasurementKind, Vec<u8>)>,
+    /// What is odd about them. They are sent all the same: the verifier judges.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl BootLogArgs {
@@ -91,11 +93,25 @@ impl LogArgs {
 
     /// Reads the logs. One that was named must exist; one in its usual place may be missing.
     pub(crate) fn read(&self, context: &Context) -> Result<Logs, Failure> {
-        let (event_log, ima_list) = self.boot.paths(context);
+        let (event_log_path, ima_path) = self.boot.paths(context);
+        let event_log = read_optional(&event_log_path, self.boot.eventlog.is_some(), MAX_EVENT_LOG)?;
+        let ima_list = read_optional(&ima_path, self.boot.ima.is_some(), MAX_IMA_LIST)?;
+        let measurement_logs = self.read_measurement_logs(context)?;
+        let remarks = [
+            event_log.as_deref().and_then(|bytes| remark_on_event_log(&event_log_path, bytes)),
+            ima_list.as_deref().and_then(|bytes| remark_on_ima_list(&ima_path, bytes)),
+        ];
+        let measured = measurement_logs.iter().filter_map(|(kind, bytes)| {
+            let error = attest::cel::Log::parse(bytes).err()?;
+            Some(format!("the measurement log ({}) is sent, and can't be read: {error}", kind.name()))
+        });
+        // An empty log file is what some clouds have in the place of a log.
+        let there = |bytes: Option<Vec<u8>>| bytes.filter(|bytes| !bytes.is_empty());
         Ok(Logs {
-            event_log: read_optional(&event_log, self.boot.eventlog.is_some(), MAX_EVENT_LOG)?,
-            ima_list: read_optional(&ima_list, self.boot.ima.is_some(), MAX_IMA_LIST)?,
-            measurement_logs: self.read_measurement_logs(context)?,
+            remarks: remarks.into_iter().flatten().chain(measured).collect(),
+            event_log: there(event_log),
+            ima_list: there(ima_list),
+            measurement_logs,
         })
     }
 
@@ -146,7 +162,23 @@ fn read_optional(path: &Path, named: bool, most: usize) -> Result<Option<Vec<u8>
     if !named && !files::is_there(path)? {
         return Ok(None);
     }
-    let bytes = files::read(path, most)?;
-    // An empty log file is what some clouds have in the place of a log.
-    Ok((!bytes.is_empty()).then_some(bytes))
+    files::read(path, most).map(Some)
+}
+
+/// One walk over the log, some microseconds: what can't be read here can't be read by the verifier either.
+fn remark_on_event_log(path: &Path, bytes: &[u8]) -> Option<String> {
+    let path = path.display();
+    match EventLog::parse(bytes) {
+        _ if bytes.is_empty() => Some(format!(
+            "{path} is empty, as some clouds hand it out: no event log is sent, and no PCR is explained"
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("{path} is sent, and can't be read as an event log: {error}")),
+    }
+}
+
+/// Looks at the first entry only: a list may be large.
+fn remark_on_ima_list(path: &Path, bytes: &[u8]) -> Option<String> {
+    let error = ImaList::new(bytes).entries().next()?.err()?;
+    Some(format!("{} is sent, and can't be read as an IMA list: {error}", path.display()))
 }
