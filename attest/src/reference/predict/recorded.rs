@@ -1,4 +1,4 @@
-//! Predictions against boots of systemd 257 that were recorded (tpm-sim-tests/vectors/systemd-257-*), event for event.
+//! Predictions against boots of systemd 257 and 262 that were recorded (tpm-sim-tests/vectors/systemd-*), event for event.
 //!
 //! Kernel and initrd are too large to be kept. So their place is taken by stand-ins, and what hangs on them is held
 //! against what the command predicted of the true files when they were recorded.
@@ -15,6 +15,7 @@ const BANK: HashAlgorithm = HashAlgorithm::Sha256;
 const PCRS: [u8; 5] = [4, 9, 11, 12, 13];
 const PROFILE: &str = "systemd-257-profile";
 const PLAIN: &str = "systemd-257-uki";
+const LATER: &str = "systemd-262-profile";
 
 fn file(vector: &str, name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tpm-sim-tests/vectors").join(vector);
@@ -97,7 +98,9 @@ fn prediction(vector: &str, profile: u32) -> Predicted {
 
 #[test]
 fn what_was_predicted_of_the_true_files_was_measured_event_for_event() {
-    for (vector, events) in [(PLAIN, [2, 2, 12, 0, 0]), (PROFILE, [4, 2, 18, 6, 1])] {
+    for (vector, events) in
+        [(PLAIN, [2, 2, 12, 0, 0]), (PROFILE, [4, 2, 18, 6, 1]), (LATER, [4, 2, 18, 6, 1])]
+    {
         let values = ReferenceValues::parse(&file(vector, "predicted.json")).unwrap();
         for (pcr, count) in PCRS.into_iter().zip(events) {
             let measured = measured(vector, pcr);
@@ -112,7 +115,7 @@ fn what_was_predicted_of_the_true_files_was_measured_event_for_event() {
 
 #[test]
 fn today_s_prediction_is_that_of_the_recording_but_for_the_stand_ins() {
-    for (vector, profile) in [(PLAIN, 0), (PROFILE, 1)] {
+    for (vector, profile) in [(PLAIN, 0), (PROFILE, 1), (LATER, 1)] {
         let then = ReferenceValues::parse(&file(vector, "predicted.json")).unwrap();
         let now = prediction(vector, profile);
         assert_eq!(now.notes(), <[String; 0]>::default(), "{vector}");
@@ -137,7 +140,7 @@ fn today_s_prediction_is_that_of_the_recording_but_for_the_stand_ins() {
 /// The kernel showed the initrd that it got (/sys/firmware/initrd): what is behind the image's own was kept.
 #[test]
 fn the_initrd_is_continued_byte_for_byte_as_the_stub_did() {
-    for (vector, profile) in [(PLAIN, 0), (PROFILE, 1)] {
+    for (vector, profile) in [(PLAIN, 0), (PROFILE, 1), (LATER, 1)] {
         let appended = file(vector, "initrd-appended.cpio");
         with_boot(vector, profile, |boot| {
             let Payload::Uki { bytes, beside, .. } = boot.payload else { panic!("no UKI") };

@@ -6,8 +6,14 @@ use super::uki::Uki;
 use super::{APPLICATION, PredictError, Predicted, cpio, linux};
 use crate::eventlog::Role;
 
-/// The version whose handling of what lies beside the image is known here. Older ones know less of it, newer ones more.
+/// The first version whose handling of what lies beside the image is known here. Older ones know less of it.
 const KNOWN: u32 = 257;
+/// A later one that does the same: both were recorded. Nobody has compared those between them, and newer ones.
+const KNOWN_TOO: u32 = 262;
+
+const fn is_known(version: u32) -> bool {
+    version == KNOWN || version == KNOWN_TOO
+}
 
 /// How a unified kernel image is started.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +37,10 @@ pub(super) fn predict(uki: &Uki<'_>, start: &Start<'_>, to: &mut Predicted) -> R
              record it from a device"
         )),
     }
-    if !start.beside.is_empty() && uki.version() != KNOWN {
+    if !start.beside.is_empty() && !is_known(uki.version()) {
         to.note(format!(
             "PCR 4, 9, 12 and 13 are not predicted from the files beside the image: how systemd-stub {} measures them is \
-             not known here, only that of version {KNOWN}",
+             not known here, only that of versions {KNOWN} and {KNOWN_TOO}",
             uki.version()
         ));
         to.forget(&[4, 9, 12, 13]);
@@ -164,7 +170,7 @@ fn kernel(
 
 /// The initrd that the kernel gets, in parts; `None` where it is not known.
 pub(super) fn initrd(uki: &Uki<'_>, start: &Start<'_>) -> Result<Option<Vec<Vec<u8>>>, PredictError> {
-    if uki.version() > KNOWN {
+    if uki.version() > KNOWN && !is_known(uki.version()) {
         return Ok(None);
     }
     if uki.version() < KNOWN {
