@@ -4,14 +4,10 @@
 //! `make test-vm` runs them. The consoles' logs stay in `target/vm/runs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use attest::HashAlgorithm;
-use attest::reference::ReferenceValues;
-use attest::reference::predict::{self, Payload};
 use serde_json::Value;
 use tpm_sim_tests::guide::Guide;
 use tpm_sim_tests::machine::{Boot, Firmware, Image, Job, Setup};
@@ -77,31 +73,19 @@ fn sign(lab: &Lab, unsigned: &Path, out: &str) {
     good(lab.hallmark(&["reference", "sign", &unsigned, "--key", "key.pem", "--out", out]));
 }
 
-/// Signed reference values that were made from a unified kernel image's file, and from no device.
-fn predict(lab: &Lab, image: &[u8], out: &str) {
-    let payload =
-        Payload::Uki { bytes: image, command_line: None, profile: 0, beside: predict::Beside::default() };
-    let boot = predict::Boot { loaders: &[], payload, secure_boot: true, keys: None };
-    let predicted = predict::predict(&boot, HashAlgorithm::Sha256).unwrap();
-    assert!(predicted.notes().is_empty(), "{:?}", predicted.notes());
-    let mut values = ReferenceValues {
-        version: 1,
-        product: "machine".to_owned(),
-        release: "predicted".to_owned(),
-        issued: "2026-01-01T00:00:00Z".parse().unwrap(),
-        starts: None,
-        expires: None,
-        bank: HashAlgorithm::Sha256,
-        pcrs: BTreeMap::new(),
-        by_events: predicted.pcrs(),
-        events: predicted.events().to_vec(),
-        files: BTreeMap::new(),
-        file_sets: Vec::new(),
-    };
-    values.version = values.needed_version();
-    let unsigned = lab.path("predicted.unsigned.json");
-    fs::write(&unsigned, values.to_json().unwrap()).unwrap();
-    sign(lab, &unsigned, out);
+/// Signed reference values that the command makes from a unified kernel image's file, and from no device.
+fn predict(lab: &Lab, image: &Path, out: &str) {
+    let image = image.display().to_string();
+    let release = ["reference", "predict", "--product", "machine", "--release", "predicted"];
+    let said = good(lab.hallmark(
+        &[&["--format", "json"], &release[..], &["--uki", &image, "--key", "key.pem", "--out", out]].concat(),
+    ));
+    let report = said.json().unwrap();
+    assert_eq!(
+        (&report["signed"], &report["by_events"]),
+        (&true.into(), &serde_json::json!([4, 9, 11])),
+        "{report:#}"
+    );
 }
 
 impl Golden {
@@ -339,8 +323,7 @@ fn secure_boot_on_and_off_and_an_image_that_nobody_signed() {
     );
 
     // What its files alone say that a machine must show, it shows.
-    let image = fs::read(keys.join("signed.efi")).unwrap();
-    predict(lab, &image, "predicted.json");
+    predict(lab, &keys.join("signed.efi"), "predicted.json");
     let rules = "[quote]\npcrs = [4, 9, 11]\n[boot]\nreferences = [\"predicted.json\"]\n";
     fs::write(lab.path("predicted.toml"), format!("{start}{rules}")).unwrap();
     let report = golden.appraise(&on.file("evidence"), "predicted.toml");

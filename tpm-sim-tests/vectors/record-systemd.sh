@@ -11,11 +11,12 @@
 # (APT_CONFIG).  Needed are
 #   systemd udev kmod mount busybox-static tpm2-tools linux-image-VERSION-amd64
 #   systemd-boot-efi systemd-ukify systemd-repart python3-pefile
-# and the libraries on which they depend.
+# and the libraries on which they depend; of newer ones systemd-tpm, too.
 #
 # systemd is the first process of the initrd and of the root file system, and
 # everything that measures is its own: stub, boot loader, phases, machine id,
 # file systems.  HALLMARK is the command, for the prediction and the evidence.
+# The device's vector is made by HALLMARK itself, which also makes the factory.
 # What is recorded is said in NOTES.md.  WORKDIR is as in record.sh.
 #
 # Environment, beside that of machine.sh: VECTORS, names of those to record.
