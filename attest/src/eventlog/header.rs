@@ -1,5 +1,7 @@
 //! The Spec ID event at the head of a crypto-agile log: which algorithms follow, and how long their digests are.
 
+use super::data::platform_id::PlatformId;
+use super::data::sipa::SipaEvents;
 use super::error::{EventLogError, expected_size};
 use crate::digest::HashAlgorithm;
 use crate::wire::{Reader, WireError};
@@ -30,7 +32,12 @@ pub(super) fn format_of(no_action_data: &[u8]) -> Result<Format, EventLogError> 
     if signature == AGILE {
         return Ok(Format::Agile);
     }
-    if SHA1_ONLY.contains(&signature) || signature == super::startup::SIGNATURE {
+    // Old firmware begins with what another event of no action says, and so does Windows where it hands out the events of
+    // a resume alone (threat e17).
+    let informs = signature == super::startup::SIGNATURE
+        || PlatformId::begins(no_action_data)
+        || SipaEvents::parse(no_action_data).is_ok_and(|_| SipaEvents::is_sipa(no_action_data));
+    if SHA1_ONLY.contains(&signature) || informs {
         return Ok(Format::Sha1Only);
     }
     Err(EventLogError::UnknownSignature { found: signature.escape_ascii().to_string() })

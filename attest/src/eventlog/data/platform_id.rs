@@ -53,6 +53,11 @@ pub struct Locator<'a> {
 }
 
 impl<'a> PlatformId<'a> {
+    /// Whether data begins as one of the events does.
+    pub(in crate::eventlog) fn begins(data: &[u8]) -> bool {
+        SIGNATURES.iter().any(|signature| data.starts_with(*signature))
+    }
+
     /// Reads the event's data; `None` when it is no SP800-155 event.
     ///
     /// # Errors

@@ -82,7 +82,10 @@ fn describe_data(event: &Event<'_>, data: &EventData<'_>) -> String {
             format!("{what} of {} bytes at 0x{:x}", blob.blob_len(), blob.base())
         }
         EventData::HandoffTables(tables) => {
-            let names = listed(tables.tables().map(named));
+            let names = match tables.tables().next() {
+                Some(_) => listed(tables.tables().map(named)),
+                None => "none".to_owned(),
+            };
             match tables.description() {
                 Some(description) => format!("{}: {names}", printable(description)),
                 None => format!("tables {names}"),
@@ -155,16 +158,20 @@ fn describe_spdm(device: &SpdmDevice<'_>) -> String {
 fn describe_platform(id: &PlatformId<'_>) -> String {
     match &id.names {
         Some(names) => format!(
-            "platform {} {} {}, firmware {} {}, manifest {}",
-            printable(names.manufacturer),
-            printable(names.model),
-            printable(names.version),
-            printable(names.firmware_manufacturer),
-            printable(names.firmware_version),
+            "platform {}, firmware {}, manifest {}",
+            joined(&[names.manufacturer, names.model, names.version]),
+            joined(&[names.firmware_manufacturer, names.firmware_version]),
             id.manifest
         ),
         None => format!("platform of vendor {}, manifest {}", id.vendor_id, id.manifest),
     }
+}
+
+/// The names that are there: firmware leaves some empty but for their NUL.
+fn joined(names: &[&[u8]]) -> String {
+    let there = names.iter().filter(|name| name.iter().any(|byte| *byte != 0));
+    let names: Vec<_> = there.map(|name| printable(name)).collect();
+    if names.is_empty() { "without a name".to_owned() } else { names.join(" ") }
 }
 
 /// A text with a NUL, and bytes behind it: GCE's EV_NONHOST_INFO, the signatures of EV_NO_ACTION events.
@@ -197,7 +204,10 @@ pub(super) fn printable(bytes: &[u8]) -> String {
         return escaped_bytes(ascii);
     }
     match crate::eventlog::data::text::Utf16::new(bytes, "text", 0) {
-        Ok(utf16) if utf16.is_terminated_text() => escaped(utf16.chars()),
+        // A small number and zeros behind it would be a character of some script (0x800C is the hash of Windows' modules).
+        Ok(utf16) if utf16.is_terminated_text() && utf16.chars().any(|c| c.is_ascii_graphic()) => {
+            escaped(utf16.chars())
+        }
         _ => hex_head(bytes),
     }
 }

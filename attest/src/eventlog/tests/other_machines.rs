@@ -5,8 +5,8 @@ use super::builder::{LogBuilder, good_boot, image_load, signature_list, tag, var
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::replay::measured::measured_boot;
 use crate::eventlog::{
-    Binding, Event, EventData, EventLog, EventType, EventView, Guid, Placement, Portion, SignatureKind,
-    describe, summary_line,
+    Binding, Event, EventData, EventLog, EventLogError, EventType, EventView, Guid, Placement, Portion,
+    SignatureKind, describe, summary_line,
 };
 use crate::pcr::PcrIndex;
 
@@ -79,6 +79,60 @@ fn e17_windows_events_are_walked_named_and_bound_whole() {
     assert_eq!((trust_point.pcr(), trust_point.is_extended()), (None, false));
     assert!(matches!(trust_point.typed(), Ok(EventData::Sipa(_))));
     check_reports(&log);
+}
+
+#[test]
+fn e17_small_numbers_are_no_text_and_empty_names_are_left_out() {
+    let mut log = LogBuilder::agile(&[BANK]);
+    let names = [&b"Maker\0"[..], b"\0", b"\0", b"\0"];
+    let mut platform = [&b"SP800-155 Event2"[..], &[7, 0, 0, 0], &[0; 16]].concat();
+    for name in names {
+        platform.push(u8::try_from(name.len()).unwrap());
+        platform.extend(name);
+    }
+    platform.extend([7, 0, 0, 0, 0]);
+    log.no_action(&platform)
+        .event(13, EventType::EventTag, &tag(0x4001_0003, &tag(0x0007_0003, &0x800C_u32.to_le_bytes())))
+        .hashed(1, EventType::EfiHandoffTables, b"", &[0; 8]);
+    let log = EventLog::parse(&log.bytes).unwrap();
+    assert_eq!(lines(&log, 13), ["LoadedModuleAggregation, 2 events: HashAlgorithmId = 0c800000"]);
+    assert_eq!(
+        lines(&log, 0)[1],
+        "platform Maker, firmware without a name, manifest 00000000-0000-0000-0000-000000000000"
+    );
+    assert_eq!(lines(&log, 1), ["tables none"]);
+    check_reports(&log);
+}
+
+/// Windows hands out what it measured since a resume without the firmware's header, and old firmware begins with another
+/// event of no action.
+#[test]
+fn e17_a_log_without_a_header_may_begin_with_any_event_that_informs() {
+    let resumed = tag(0xC001_0004, &tag(0x8008_0001, &[1; 40]));
+    let platform = [&b"SP800-155 Event\0"[..], &[7; 20]].concat();
+    for informs in [&resumed[..], &platform, b"StartupLocality\0\x03"] {
+        let mut log = LogBuilder::sha1();
+        log.no_action(informs).event(0, EventType::SCrtmVersion, b"1.0\0");
+        let log = EventLog::parse(&log.bytes).unwrap();
+        assert_eq!((log.event_count(), log.spec_id()), (2, None));
+        assert_eq!(lines(&log, 0).last().unwrap(), "version 1.0");
+        check_reports(&log);
+    }
+    let mut log = LogBuilder::sha1();
+    log.event(11, EventType::CompactHash, &[0x10, 0, 0, 0]).event(
+        12,
+        EventType::EventTag,
+        &tag(0x4001_0001, b""),
+    );
+    assert_eq!(EventLog::parse(&log.bytes).unwrap().event_count(), 2);
+    for unknown in
+        [&b"Spec ID Event9\0\0 and more"[..], b"0123456789abcdef", &tag(0xC001_0004, &[1; 40])[..44]]
+    {
+        let mut log = LogBuilder::sha1();
+        log.no_action(unknown);
+        let refused = EventLog::parse(&log.bytes).unwrap_err();
+        assert!(matches!(refused, EventLogError::UnknownSignature { .. }), "{refused}");
+    }
 }
 
 #[test]
