@@ -5,26 +5,30 @@ use crate::appraisal::Reason;
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{CommandLine, Facts, escaped};
 use crate::pcr::PcrIndex;
+use crate::policy::{BootRules, Loader};
 
-/// Why the command line is none of `allowed`; `None` when it is, or when the policy does not ask.
+/// Why the command line is none of the policy's; `None` when it is, or when the policy does not ask.
 ///
 /// Whoever runs can write all that a loader would have measured into a PCR that the true loader left alone, and leave the
-/// true loader's PCR out of the quote. So only loaders of `judged` PCRs count, and each that has a command line needs a good
-/// one: a good text in GRUB's PCR must not hide what overrides an image's.
-pub(super) fn judge(allowed: &[String], judged: &[PcrIndex], facts: &Facts<'_>) -> Option<Reason> {
-    if allowed.is_empty() {
+/// true loader's PCR out of the quote. So only loaders of `judged` PCRs count, only the one that the policy names where it names
+/// one, and each that has a command line needs a good one: a good text in GRUB's PCR must not hide what Linux's own stub was given.
+pub(super) fn judge(rules: &BootRules, judged: &[PcrIndex], facts: &Facts<'_>) -> Option<Reason> {
+    if rules.command_line.is_empty() {
         return None;
     }
-    let is_judged = |index: u8| judged.iter().any(|pcr| pcr.get() == index);
-    let rule = Rule { allowed, facts };
-    let grub = is_judged(8).then(|| rule.grub()).flatten();
-    let image = is_judged(11).then(|| rule.image()).flatten();
-    let stub = is_judged(9).then(|| rule.efi_stub()).flatten();
-    match (grub, image) {
-        // The image's own EFI stub repeats what the image gave it, each version in its way.
-        (None, None) => stub.unwrap_or_else(|| Some(rule.none_proven(&is_judged))),
-        (grub, image) => grub.flatten().or_else(|| image.flatten()),
+    let counts = |loader: Loader| {
+        rules.loader.is_none_or(|named| named == loader) && judged.iter().any(|pcr| pcr.get() == loader.pcr())
+    };
+    let rule = Rule { allowed: &rules.command_line, facts };
+    let findings = [
+        counts(Loader::Grub).then(|| rule.grub()).flatten(),
+        counts(Loader::Uki).then(|| rule.image()).flatten(),
+        counts(Loader::EfiStub).then(|| rule.efi_stub()).flatten(),
+    ];
+    if findings.iter().all(Option::is_none) {
+        return Some(rule.none_proven(rules.loader, &|index| judged.iter().any(|pcr| pcr.get() == index)));
     }
+    findings.into_iter().flatten().flatten().next()
 }
 
 /// What a loader's measurements say: `None` without any, `Some(None)` of an allowed command line.
@@ -77,15 +81,32 @@ impl Rule<'_, '_> {
 
     fn efi_stub(&self) -> Finding {
         let (options, bank) = (self.facts.efi_stub()?.load_options, self.facts.bank());
-        if self.allowed.iter().any(|line| option_digests(bank, line).contains(&options)) {
+        // GRUB puts a name before the line that it measured.
+        let forms =
+            |line: &str| [option_digests(bank, line), option_digests(bank, &format!("BOOT_IMAGE={line}"))];
+        let is_given = |line: &str| forms(line).concat().contains(&options);
+        // systemd-stub hands on the image's line, or what overrides it, and appends what add-ons bring.
+        let added =
+            self.facts.overrides().filter(|_| self.facts.uki_sections().is_some()).unwrap_or_default();
+        let added: Vec<String> = added.iter().map(|text| text.chars().collect()).collect();
+        let appended = |line: &String| {
+            (0..added.len())
+                .filter_map(|from| added.get(from..))
+                .any(|texts| is_given(&format!("{line} {}", texts.join(" "))))
+        };
+        if self.allowed.iter().any(|line| is_given(line) || appended(line)) {
             return Some(None);
         }
         let what = "the policy does not know the command line that was measured";
         Some(Some(self.reason("command-line", 9, what, &options.to_string())))
     }
 
-    fn none_proven(&self, is_judged: &impl Fn(u8) -> bool) -> Reason {
-        if [8, 9, 11].into_iter().any(is_judged) {
+    fn none_proven(&self, named: Option<Loader>, is_judged: &impl Fn(u8) -> bool) -> Reason {
+        if let Some(loader) = named.filter(|loader| is_judged(loader.pcr())) {
+            let what = "the measurements of the policy's loader prove no command line (boot.loader)";
+            return self.reason("command-line", loader.pcr(), what, "");
+        }
+        if Loader::ALL.iter().any(|(_, pcr)| is_judged(*pcr)) {
             return self.reason("command-line", 8, "no loader's measurements prove a command line", "");
         }
         let what = "the policy names command lines and judges none of PCR 8 (GRUB), 9 (Linux's EFI stub) and 11 (unified \

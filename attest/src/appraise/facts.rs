@@ -22,7 +22,7 @@ pub(super) fn judge(
     };
     let rules = &policy.boot;
     secure_boot::judge(rules, facts, boot, outcome);
-    if let Some(reason) = command_line::judge(&rules.command_line, judged, facts) {
+    if let Some(reason) = command_line::judge(rules, judged, facts) {
         outcome.reasons.push(reason);
     }
     judge_firmware(rules, judged, facts, outcome);

@@ -8,6 +8,43 @@ use super::fault::Findings;
 use super::reaction::{Demand, Reaction, Tolerance};
 use crate::digest::{Digest, HashAlgorithm};
 
+/// A loader that gives the kernel its command line, and the PCR that it measures it into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    /// GRUB: PCR 8.
+    Grub,
+    /// Linux's EFI stub, started by the firmware or a loader that measures no command line: PCR 9.
+    EfiStub,
+    /// A unified kernel image by systemd-stub: PCR 11, with PCR 12 for what overrides it.
+    Uki,
+}
+
+impl Loader {
+    /// Each with its PCR.
+    pub const ALL: [(Self, u8); 3] = [(Self::Grub, 8), (Self::EfiStub, 9), (Self::Uki, 11)];
+
+    /// As people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grub => "GRUB",
+            Self::EfiStub => "Linux's EFI stub",
+            Self::Uki => "systemd-stub of a unified kernel image",
+        }
+    }
+
+    /// The PCR of its command line.
+    #[must_use]
+    pub const fn pcr(self) -> u8 {
+        match self {
+            Self::Grub => 8,
+            Self::EfiStub => 9,
+            Self::Uki => 11,
+        }
+    }
+}
+
 /// Rules for the measured boot.
 ///
 /// A rule that is left out judges nothing beyond the references, but for those with a default. A rule that is there
@@ -60,6 +97,9 @@ pub struct BootRules {
     /// The kernel's command lines that may be, each as the loader measures it.
     #[serde(default)]
     pub command_line: Vec<String>,
+    /// The loader that gives the kernel its command line. Needed where registers of several loaders may have any value.
+    #[serde(default)]
+    pub loader: Option<Loader>,
     /// The firmware's versions that may be.
     #[serde(default)]
     pub firmware_versions: Vec<String>,

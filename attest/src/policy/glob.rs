@@ -107,8 +107,8 @@ impl PathGlob {
 /// Whether the path has no empty component but one at its end, and none that is `.` or `..`.
 fn is_plain(path: &[u8]) -> bool {
     let inner = path.strip_prefix(b"/").unwrap_or(path);
-    let inner = inner.strip_suffix(b"/").unwrap_or(inner);
-    inner.is_empty() || inner.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    let parts = inner.strip_suffix(b"/").unwrap_or(inner);
+    inner.is_empty() || parts.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 fn tokens(text: &str) -> Option<Vec<Token>> {
@@ -164,6 +164,7 @@ mod tests {
             ("/var/log/**", &["/var/log/a/b", "/var/log/"], &["/var/log", "/var/logx/a"]),
             ("/opt/*/bin/*", &["/opt/a/bin/b"], &["/opt/a/b/bin/c", "/opt/a/bin/b/c", "/opt/bin/b"]),
             ("/**/cache", &["/a/b/cache"], &["/cache", "//cache", "/a/cache/b", "/a/xcache/"]),
+            ("/**", &["/", "/a/"], &["//", "/a//", "/./", "/a/.."]),
             ("/a*b*c", &["/abc", "/axxbyyc", "/abbcc"], &["/abcd", "/ab/c", "/ac"]),
             ("/bin/sh", &["/bin/sh"], &["/bin/sh ", "/bin/sh\n", "/bin/s", "/usr/bin/sh"]),
             ("/a\\x0ab\\x2a", &["/a\nb*"], &["/a\nbc"]),

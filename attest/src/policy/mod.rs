@@ -18,7 +18,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use boot::BootRules;
+pub use boot::{BootRules, Loader};
 pub use cases::{Case, Cases, Expected};
 pub use fault::{PolicyError, PolicyFault};
 pub use glob::PathGlob;
@@ -104,7 +104,25 @@ impl Policy {
     fn check_command_line(&self, findings: &mut Findings<'_, '_>, judged: &dyn Fn(u8) -> bool) {
         let field = "boot.command_line";
         if self.boot.command_line.is_empty() {
+            if self.boot.loader.is_some() {
+                findings.wrong("boot.loader", "there is no boot.command_line that it would be for");
+            }
             return;
+        }
+        // Who runs can extend any register. One that a reference pins would tell; where several are not pinned, a good line is
+        // written into one that the true loader left alone.
+        let varies = |index: u8| judged(index) && self.quote.tolerate.iter().any(|pcr| pcr.get() == index);
+        match self.boot.loader {
+            Some(loader) if !judged(loader.pcr()) => findings.wrong(
+                "boot.loader",
+                &format!("its command line is measured into PCR {}, which is not in quote.pcrs", loader.pcr()),
+            ),
+            None if Loader::ALL.iter().filter(|(_, pcr)| varies(*pcr)).count() > 1 => findings.wrong(
+                field,
+                "quote.tolerate has the registers of several loaders, and whoever runs could write a good line into one that \
+                 was not there (threat e19); name the loader: boot.loader = \"grub\" (PCR 8), \"efi-stub\" (9) or \"uki\" (11)",
+            ),
+            _ => {}
         }
         if ![8, 9, 11].into_iter().any(judged) {
             findings.weak(
@@ -316,6 +334,25 @@ references = ["golden.json"]
             ["", "boot.setup_mode", "boot.secure_boot", "result.lifetime_seconds"],
             "{weaknesses:#?}"
         );
+    }
+
+    #[test]
+    fn e19_a_policy_that_tolerates_several_loaders_registers_names_the_loader() {
+        let text = |more: &str, tolerate: &str| {
+            let quote = format!("pcrs = [0, 4, 7, 8, 9]\ntolerate = {tolerate}");
+            let boot = format!("[boot]\ncommand_line = [\"quiet\"]\n{more}");
+            GOOD.replace("pcrs = [0, 7]", &quote).replace("[boot]", &boot)
+        };
+        let faults = |text: String| match Policy::parse(&text) {
+            Ok(_) => String::new(),
+            Err(error) => error.faults().iter().map(ToString::to_string).collect(),
+        };
+        assert!(faults(text("", "[8, 9]")).contains("name the loader: boot.loader"));
+        assert_eq!(faults(text("", "[8]")), "");
+        assert_eq!(faults(text("loader = \"grub\"", "[8, 9]")), "");
+        assert!(faults(text("loader = \"uki\"", "[]")).contains("PCR 11, which is not in quote.pcrs"));
+        let alone = text("loader = \"grub\"", "[]").replace("command_line = [\"quiet\"]\n", "");
+        assert!(faults(alone).contains("no boot.command_line"));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! is bounded here, by its tokens: brackets inside brackets, and operators in one statement. So are numbers, which the parser
 //! writes out. It is no parser: it may refuse a strange text that would be harmless, and nothing else.
 
-/// Most brackets that are open at once.
-const MAX_BRACKETS: usize = 24;
+/// Most brackets that are open at once. The parser tries what each may be, and so takes twice as long for each one more.
+const MAX_BRACKETS: usize = 10;
 /// Most operators and keywords in one statement, on one level of brackets.
 const MAX_OPERATORS: usize = 48;
 
@@ -187,6 +187,8 @@ mod tests {
     fn v03_depth_is_refused_in_every_form() {
         for deep in [
             "(".repeat(100),
+            "[".repeat(11),
+            "{".repeat(11),
             "-".repeat(100),
             "not ".repeat(100),
             "not\n".repeat(100),

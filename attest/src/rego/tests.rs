@@ -149,7 +149,7 @@ fn v03_rules_that_might_not_end_do_not_compile() {
     };
     assert!(compile(&chain(MAX_CALL_DEPTH)).unwrap_err()[0].contains("rules deep"));
     // The longest chain that is allowed, with expressions as deep as the parser takes, has room on a small stack.
-    let nested = format!("{}a{}", "[".repeat(20), "]".repeat(20));
+    let nested = format!("{}a{}", "[".repeat(10), "]".repeat(10));
     let deep = chain(MAX_CALL_DEPTH - 1).replace(":= a\n", &format!(":= {nested}\n"));
     let rules = compile(&deep).unwrap();
     assert_eq!(rules.deny(INPUT).len(), 1);

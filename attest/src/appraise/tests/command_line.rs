@@ -131,11 +131,64 @@ fn e19_grubs_line_measured_by_somebody_else_hides_no_override() {
     let boot = boot(&log);
     let facts = boot.facts(BANK);
     assert_eq!(facts.uki_sections(), None);
-    let allowed = ["ro quiet".to_owned()];
+    let rules = super::policy("", RULE).boot;
     let judged = |pcrs: &[u32]| pcrs.iter().map(|index| super::pcr(*index)).collect::<Vec<_>>();
-    let verdict = |pcrs: &[u32]| super::super::command_line::judge(&allowed, &judged(pcrs), &facts);
+    let verdict = |pcrs: &[u32]| super::super::command_line::judge(&rules, &judged(pcrs), &facts);
     assert!(verdict(&[0, 4, 7, 11]).is_some() && verdict(&[0, 4, 7]).is_some());
-    assert!(verdict(&[0, 4, 7, 8]).is_none(), "GRUB's PCR is judged, by its reference too");
+    assert!(verdict(&[0, 4, 7, 8]).is_none(), "only GRUB's PCR is judged: it is the policy's loader");
+}
+
+/// What GRUB measures for a kernel with this command line.
+fn grub(log: &mut LogBuilder, line: &str) {
+    let linux = format!("linux {line}");
+    log.hashed(8, E::Ipl, linux.as_bytes(), format!("grub_cmd: {linux}\0").as_bytes());
+    log.hashed(8, E::Ipl, line.as_bytes(), format!("kernel_cmdline: {line}\0").as_bytes());
+}
+
+#[test]
+fn e19_a_good_line_of_a_loader_that_was_not_there_hides_no_bad_one() {
+    // The firmware starts the kernel with another line; what runs then writes what GRUB or an image would have measured.
+    let started = || {
+        let mut log = firmware();
+        tag(&mut log, OPTIONS, &utf16("ro quiet init=/bin/sh\0"), b"LOADED_IMAGE::LoadOptions");
+        log
+    };
+    let (mut by_grub, mut by_image) = (started(), started());
+    grub(&mut by_grub, "ro quiet");
+    section(&mut by_image, ".linux", b"kernel");
+    section(&mut by_image, ".cmdline", b"ro quiet");
+    for log in [&by_grub, &by_image] {
+        assert_eq!(reasons(RULE, log), ["command-line"]);
+    }
+    // More in PCR 9 hides the stub's line as well: then only the loader's name helps.
+    for log in [&mut by_grub, &mut by_image] {
+        tag(log, 7, b"anything", b"something   ");
+        assert_eq!(reasons(RULE, log), Vec::<&str>::new());
+        assert_eq!(reasons(&format!("{RULE}\nloader = \"efi-stub\""), log), ["command-line"]);
+    }
+    // The named loader's line counts, whatever others say.
+    let mut log = firmware();
+    grub(&mut log, "ro quiet");
+    section(&mut log, ".linux", b"kernel");
+    section(&mut log, ".cmdline", b"init=/bin/sh");
+    assert_eq!(reasons(RULE, &log), ["command-line"]);
+    assert_eq!(reasons(&format!("{RULE}\nloader = \"grub\""), &log), Vec::<&str>::new());
+    assert_eq!(reasons(&format!("{RULE}\nloader = \"uki\""), &log), ["command-line"]);
+}
+
+#[test]
+fn e19_an_images_stub_is_given_its_line_with_what_add_ons_append() {
+    let image = |given: &str| {
+        let mut log = firmware();
+        section(&mut log, ".linux", b"kernel");
+        section(&mut log, ".cmdline", b"ro quiet");
+        log.event(12, E::Ipl, &utf16("debug\0"));
+        tag(&mut log, OPTIONS, &utf16(&format!("{given}\0")), b"LOADED_IMAGE::LoadOptions");
+        log
+    };
+    let rule = "command_line = [\"ro quiet\", \"debug\"]";
+    assert_eq!(reasons(rule, &image("ro quiet debug")), Vec::<&str>::new());
+    assert_eq!(reasons(rule, &image("ro quiet init=/bin/sh")), ["command-line"]);
 }
 
 #[test]

@@ -147,7 +147,7 @@ pub(crate) fn good_boot(mut log: LogBuilder) -> LogBuilder {
         .hashed(4, E::EfiBootServicesApplication, b"shim", &image_load("\\EFI\\BOOT\\BOOTX64.EFI"))
         .hashed(8, E::Ipl, b"linux /vmlinuz ro", b"grub_cmd: linux /vmlinuz ro\0")
         .hashed(8, E::Ipl, b"/vmlinuz ro", b"kernel_cmdline: /vmlinuz ro\0")
-        .hashed(9, E::EventTag, b"options", b"\xed\x22\x3b\x8f\x01\0\0\0x")
+        .hashed(9, E::EventTag, &utf16("BOOT_IMAGE=/vmlinuz ro\0"), b"\xed\x22\x3b\x8f\x01\0\0\0x")
         .event(5, E::EfiAction, b"Exit Boot Services Invocation")
         .event(5, E::EfiAction, b"Exit Boot Services Returned with Success");
     log

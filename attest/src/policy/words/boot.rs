@@ -21,6 +21,7 @@ impl BootRules {
             sbat_minimum,
             sbat_date,
             command_line,
+            loader,
             firmware_versions,
             option_roms,
             debugger,
@@ -70,6 +71,9 @@ impl BootRules {
             let lines = command_line.iter().map(|line| format!("{line:?}"));
             format!("The kernel's command line is one of {}.", listed(lines))
         });
+        if let Some(loader) = loader {
+            words.say(format!("Its loader is {}, by PCR {}.", loader.name(), loader.pcr()));
+        }
         words.say_if(!firmware_versions.is_empty(), || {
             format!("The firmware's version is one of {}.", listed(firmware_versions))
         });

@@ -13,7 +13,7 @@ device_roots = ["root.pem"]
 reference_keys = ["reference.pub"]
 revoked = ["revoked.txt"]
 [quote]
-pcrs = [0, 4, 7, 10]
+pcrs = [0, 4, 7, 8, 10]
 tolerate = [0]
 [boot]
 references = ["golden.json"]
@@ -25,6 +25,7 @@ dbx_minimum = 3
 sbat_minimum = { shim = 4 }
 sbat_date = 2024010900
 command_line = ["quiet"]
+loader = "grub"
 firmware_versions = ["1.0"]
 [ima]
 list = "require"
@@ -76,7 +77,7 @@ fn others(value: &Value) -> Vec<Value> {
         Value::Bool(set) => vec![Value::Bool(!set)],
         Value::Number(number) => vec![(number.as_u64().unwrap() + 1).into()],
         Value::String(_) => {
-            ["refuse", "report", "allow", "require", "optional", "matching", "valid", "sha384"]
+            ["refuse", "report", "allow", "require", "optional", "matching", "valid", "sha384", "uki"]
                 .into_iter()
                 .map(Value::from)
                 .filter(|other| other != value)

@@ -65,6 +65,7 @@ fn boot(field: &str) -> Option<&'static str> {
 fn boot_facts(field: &str) -> Option<&'static str> {
     Some(match field {
         "command_line" => "a kernel may be started with parameters that switch its protections off",
+        "loader" => "a command line counts where another loader measures it, so that any may be used",
         "firmware_versions" => "a firmware of the added version counts, with the holes that it has",
         "option_roms" => "code from any card may run before the boot loader, and only a note tells",
         "debugger" => "whoever has the debugger's cable has the machine, and only a note tells",
