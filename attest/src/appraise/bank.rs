@@ -32,6 +32,27 @@ pub(super) fn judge(
     }
     judge_beginning(policy, judged, facts, outcome);
     judge_other_banks(policy, boot, outcome);
+    judge_other_values(policy, judged, boot, outcome);
+}
+
+/// The same boot extended every bank. A log that tells another one than a bank holds lies about that bank, or about the
+/// judged one: which of the two the firmware left to software, nobody can tell.
+fn judge_other_values(policy: &Policy, judged: &[PcrIndex], boot: &MeasuredBoot<'_>, outcome: &mut Outcome) {
+    let is_judged = |bank: HashAlgorithm, pcr: PcrIndex| {
+        bank != policy.quote.bank && is_firmwares(pcr) && judged.contains(&pcr)
+    };
+    for (bank, pcr, verdict) in boot.verdicts().filter(|(bank, pcr, _)| is_judged(*bank, *pcr)) {
+        let PcrVerdict::Differs { quoted, replayed, .. } = verdict else { continue };
+        let reason = Reason {
+            id: "q14",
+            what: "this bank holds another boot than the log tells, whatever the judged bank holds"
+                .to_owned(),
+            place: format!("PCR {pcr} ({bank})"),
+            expected: replayed.to_hex(),
+            found: quoted.to_hex(),
+        };
+        refuse_unless_tolerated(policy, pcr, reason, outcome);
+    }
 }
 
 /// The firmware's first event must be in the bank that is judged.

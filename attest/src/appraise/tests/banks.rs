@@ -1,6 +1,7 @@
 //! Banks that the firmware did not extend (threats q14, q16).
 
 use super::{BANK, agile, boot, judge_boot, pcr, policy, reasons};
+use crate::appraisal::Outcome;
 use crate::digest::HashAlgorithm;
 use crate::eventlog::tests::builder::{LogBuilder, good_boot};
 use crate::eventlog::{EventLog, EventType as E, measured_boot};
@@ -53,6 +54,27 @@ fn q14_a_log_that_leaves_an_extended_bank_out_is_refused() {
         assert_eq!(outcome.reasons.iter().any(|reason| reason.id == "q14"), refused);
         assert_eq!(outcome.notes.iter().any(|note| note.contains("[q14] bank sha384")), noted);
     }
+}
+
+#[test]
+fn q14_a_log_that_lies_about_another_bank_is_refused() {
+    let log = good_boot(LogBuilder::agile(&[BANK, HashAlgorithm::Sha384]));
+    let parsed = EventLog::parse(&log.bytes).unwrap();
+    let values = parsed.replay();
+    let judged = |lie: Option<u32>, rules: &str| {
+        let boot = measured_boot(&parsed, |bank, index| {
+            let value = values.get(bank, index).copied();
+            let told = bank == BANK || lie != Some(u32::from(index.get()));
+            if told { value } else { value.map(|_| bank.digest(b"another boot")) }
+        });
+        judge_boot(&policy(rules, ""), &boot)
+    };
+    let ids = |outcome: &Outcome| outcome.reasons.iter().map(|reason| reason.id).collect::<Vec<_>>();
+    assert_eq!(ids(&judged(None, "")), Vec::<&str>::new());
+    let outcome = judged(Some(4), "");
+    assert_eq!(ids(&outcome), ["q14"]);
+    assert_eq!(outcome.reasons[0].place, "PCR 4 (sha384)");
+    assert_eq!(ids(&judged(Some(4), "tolerate = [4]")), Vec::<&str>::new());
 }
 
 #[test]
