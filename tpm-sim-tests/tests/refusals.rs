@@ -232,6 +232,16 @@ fn e15_leaving_the_ima_list_out_hides_nothing() {
 }
 
 #[test]
+fn i05_violations_refuse_where_the_policy_does_not_say_otherwise() {
+    let lab = lab();
+    attest(&lab, "evidence", &[]);
+    let list = "[ima]\nlist = \"require\"\n";
+    assert_eq!(judge_by(&lab, "pcrs = [0, 2, 4, 7, 10]", list, "evidence"), ["i05"]);
+    let reported = format!("{list}violations = \"report\"\n");
+    assert!(judge_by(&lab, "pcrs = [0, 2, 4, 7, 10]", &reported, "evidence").is_empty());
+}
+
+#[test]
 fn v08_pcrs_that_nobody_extends_prove_nothing() {
     let lab = lab();
     good(lab.hallmark(&["sim", "extend", "4", "--text", "an evil boot loader"]));
@@ -327,6 +337,31 @@ fn q11_a_clock_that_may_have_gone_back_is_judged_by_policy() {
     good(lab.hallmark(&["--tcti", &tcti, "attest", "--nonce", NONCE, "--out", "evidence"]));
     assert!(judge_by(&lab, "pcrs = [0, 7]\nunsafe_clock = \"report\"", "", "evidence").is_empty());
     assert_eq!(judge_by(&lab, "pcrs = [0, 7]\nunsafe_clock = \"refuse\"", "", "evidence"), ["q11"]);
+}
+
+#[test]
+fn q11_a_restart_since_the_reset_is_judged_by_policy() {
+    let lab = lab();
+    // Suspend and resume: the state is saved and taken up again (TPM 2.0 Part 1 §12.2.3).
+    good(lab.program("tpm2_shutdown", &[]));
+    let control = lab.tcti().rsplit('=').next().unwrap().parse::<u16>().unwrap() + 1;
+    good(lab.program("swtpm_ioctl", &["--tcp", &format!("127.0.0.1:{control}"), "-i"]));
+    good(lab.program("tpm2_startup", &[]));
+    attest(&lab, "evidence", &[]);
+    let told =
+        |ran: Ran| ran.json().unwrap()["notes"].to_string().contains("[q11] quote: the TPM was suspended");
+    assert!(judge_by(&lab, "pcrs = [0, 7]\nrestarts = \"report\"", "", "evidence").is_empty());
+    assert!(told(lab.hallmark(&[
+        "--format",
+        "json",
+        "appraise",
+        "evidence",
+        "--nonce",
+        NONCE,
+        "--policy",
+        "policy.toml"
+    ])));
+    assert_eq!(judge_by(&lab, "pcrs = [0, 7]\nrestarts = \"refuse\"", "", "evidence"), ["q11"]);
 }
 
 #[test]

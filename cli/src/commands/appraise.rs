@@ -290,6 +290,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
     }
     let appraisal = verifier.appraise(&evidence, challenge(nonce.clone(), issued), now, baseline.as_ref());
     if let (Some(file), Some(state)) = (&args.baseline, appraisal.ima_state()) {
+        check_carries_on(file, baseline.as_ref(), state)?;
         let json = state.to_json().map_err(|error| Failure::failed(error.to_string()))?;
         files::write(file, &json, Privacy::Public)?;
     }
@@ -315,6 +316,31 @@ pub(crate) fn read_baseline(path: &Path) -> Result<Option<ImaState>, Failure> {
     ImaState::parse(&bytes)
         .map(Some)
         .map_err(|error| Failure::refused(Some("i19"), format!("{}: {error}", path.display())))
+}
+
+/// What was seen of a device is the only proof of what it ran before, so that neither another device's evidence nor that of
+/// an earlier boot takes its place (threat i19).
+fn check_carries_on(file: &Path, kept: Option<&ImaState>, seen: &ImaState) -> Result<(), Failure> {
+    let Some(kept) = kept else { return Ok(()) };
+    let refused = |what: String| {
+        let file = file.display();
+        Err(Failure::refused(Some("i19"), format!("{file}: {what}; the file stays as it is")))
+    };
+    if kept.attester != seen.attester {
+        let (kept, seen) = (&kept.attester, &seen.attester);
+        return refused(format!(
+            "keeps what was seen of another device, by its attestation key {kept}; the evidence is of {seen}; give each device a file of \
+             its own"
+        ));
+    }
+    if kept.reset_count > seen.reset_count {
+        let (kept, seen) = (kept.reset_count, seen.reset_count);
+        return refused(format!(
+            "is of the boot after reset {kept}, and the evidence of that after reset {seen}: it is older, or the TPM was cleared; where \
+             that is known, begin with a new file"
+        ));
+    }
+    Ok(())
 }
 
 /// Remembers a nonce for good; one that is known already is refused (threat q03).

@@ -303,6 +303,35 @@ fn i19_a_record_of_another_run_proves_nothing_and_a_wrong_clock_is_said() {
 }
 
 #[test]
+fn i19_neither_another_device_nor_an_earlier_boot_takes_a_records_place() {
+    let lab = lab();
+    attest(&lab, &[]);
+    good(&appraise(&lab, &BASELINE));
+    let kept = state(&lab);
+    let reset = kept["reset_count"].as_u64().unwrap();
+    for (field, value, told) in [
+        ("attester", Value::from(format!("000b{}", "17".repeat(32))), "another device"),
+        ("reset_count", Value::from(reset + 1), "it is older, or the TPM was cleared"),
+    ] {
+        let mut other = kept.clone();
+        other[field] = value;
+        let written = other.to_string();
+        fs::write(lab.path("state.json"), &written).unwrap();
+        let ran = appraise(&lab, &BASELINE);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert!(ran.stderr.contains("[i19]") || ran.stdout.contains("i19"), "{ran:?}");
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains(told), "{ran:?}");
+        assert_eq!(fs::read_to_string(lab.path("state.json")).unwrap(), written, "it stays as it is");
+    }
+    // A later boot begins its record anew.
+    let mut earlier = kept;
+    earlier["reset_count"] = (reset - 1).into();
+    fs::write(lab.path("state.json"), earlier.to_string()).unwrap();
+    good(&appraise(&lab, &BASELINE));
+    assert_eq!(state(&lab)["reset_count"], reset);
+}
+
+#[test]
 fn i19_a_list_that_began_anew_under_the_same_counters_is_refused() {
     let lab = lab();
     measure(&lab, "/data/old");
