@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use attest::HashAlgorithm;
 use attest::appraisal::{Appraisal, Verdict};
 use attest::challenge::Nonce;
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::files::{self, Privacy};
 
+/// The form of the records. The first had neither `device` nor `evidence_digest`.
+const VERSION: u32 = 2;
 /// Appraisals that are kept of a device; the oldest go first.
 const KEPT: usize = 100;
 /// Most records that are read from one store.
@@ -30,6 +33,12 @@ const UNKNOWN: &str = "unknown-device";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
     version: u32,
+    /// The device's folder; from version 2 on.
+    #[serde(default)]
+    device: String,
+    /// SHA-256 of the evidence, as `sha256:HEX`; from version 2 on. It tells damage; whoever may write here can change both.
+    #[serde(default)]
+    evidence_digest: String,
     /// The nonce, in hex.
     pub(crate) nonce: String,
     /// When the nonce was given out.
@@ -60,13 +69,16 @@ pub(crate) fn keep(
     issued: Timestamp,
     appraisal: &Appraisal,
 ) -> Result<(), Failure> {
-    let folder = store.join(folder_of(appraisal.claims().device_id.as_deref()));
+    let device = folder_of(appraisal.claims().device_id.as_deref());
+    let folder = store.join(device);
     files::create_folder(&folder)?;
     let nonce = hex::encode(nonce.as_bytes());
     let judged = appraisal.appraised();
     let name = format!("{}-{nonce}", judged.strftime("%Y%m%dT%H%M%S.%9fZ"));
     let record = Record {
-        version: 1,
+        version: VERSION,
+        device: device.to_owned(),
+        evidence_digest: HashAlgorithm::Sha256.digest(evidence).to_string(),
         nonce,
         issued,
         judged,
@@ -158,7 +170,15 @@ pub(crate) fn all(store: &Path) -> Result<Vec<Stored>, Failure> {
     let mut stored = Vec::new();
     for folder in folders {
         let device = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        for record in records_in(&folder)? {
+        let mut records = records_in(&folder)?;
+        // Evidence without its record is told when that is read.
+        let evidence = entries(&folder)?
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "evidence"));
+        records.extend(evidence.map(|path| path.with_extension("json")));
+        records.sort();
+        records.dedup();
+        for record in records {
             if stored.len() >= MAX_RECORDS {
                 return Err(Failure::failed(format!(
                     "{}: more than {MAX_RECORDS} records; split the store",
@@ -175,13 +195,38 @@ impl Stored {
     /// Reads the record and its evidence.
     pub(crate) fn read(&self) -> Result<(Record, Nonce, Vec<u8>), Failure> {
         let wrong = |what: String| Failure::failed(format!("{}: {what}", self.record.display()));
+        let regular = |path: &Path| match fs::metadata(path) {
+            Ok(found) if !found.is_file() => Err(wrong(format!("{} is no file", path.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(wrong(format!("{} is missing: one of a pair was lost", path.display())))
+            }
+            _ => Ok(()),
+        };
+        regular(&self.record)?;
         let record: Record = serde_json::from_slice(&files::read(&self.record, MAX_RECORD)?)
             .map_err(|error| wrong(error.to_string()))?;
-        if record.version != 1 {
-            return Err(wrong(format!("version {}, expected 1", record.version)));
+        if !(1..=VERSION).contains(&record.version) {
+            return Err(wrong(format!("version {}, expected 1 or {VERSION}", record.version)));
         }
         let nonce = Nonce::from_hex(&record.nonce).map_err(|error| wrong(error.to_string()))?;
-        let evidence = files::read(&self.record.with_extension("evidence"), attest::evidence::MAX_EVIDENCE)?;
+        let evidence = self.record.with_extension("evidence");
+        regular(&evidence)?;
+        let evidence = files::read(&evidence, attest::evidence::MAX_EVIDENCE)?;
+        if record.version > 1 {
+            if record.device != self.device {
+                return Err(wrong(format!(
+                    "is of device {}, and stands in the folder of {}",
+                    record.device, self.device
+                )));
+            }
+            let found = HashAlgorithm::Sha256.digest(&evidence).to_string();
+            if found != record.evidence_digest {
+                let expected = &record.evidence_digest;
+                return Err(wrong(format!(
+                    "its evidence is another or was damaged: expected {expected}, found {found}"
+                )));
+            }
+        }
         Ok((record, nonce, evidence))
     }
 }
@@ -223,7 +268,9 @@ mod tests {
     #[test]
     fn v03_what_is_kept_can_be_read_however_much_there_is_against_a_device() {
         let record = |reasons: Vec<String>| Record {
-            version: 1,
+            version: VERSION,
+            device: "gw-1".to_owned(),
+            evidence_digest: HashAlgorithm::Sha256.digest(b"").to_string(),
             nonce: "11".repeat(32),
             issued: Timestamp::UNIX_EPOCH,
             judged: Timestamp::UNIX_EPOCH,

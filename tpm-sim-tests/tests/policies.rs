@@ -167,6 +167,55 @@ fn v03_a_record_that_can_not_be_read_is_named_and_the_others_are_judged() {
     );
 }
 
+#[test]
+fn v02_a_damaged_record_is_named_and_not_taken_for_a_verdict() {
+    let lab = lab();
+    for nonce in NONCES {
+        assert_eq!(judge(&lab, nonce, &["--store", "seen"]).code, Some(0));
+    }
+    let folder = lab.path("seen/gw-1");
+    let mut evidence: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    evidence.retain(|path| path.extension().is_some_and(|end| end == "evidence"));
+    evidence.sort();
+    let [first, second] = evidence.as_slice() else { panic!("{evidence:?}") };
+    let told = |damage: &dyn Fn(), expected: &str| {
+        let kept = lab.path("kept");
+        assert!(
+            std::process::Command::new("cp").arg("-a").arg(&folder).arg(&kept).status().unwrap().success()
+        );
+        damage();
+        let ran = lab.hallmark(&[
+            "policy",
+            "replay",
+            "--store",
+            "seen",
+            "--policy",
+            "policy.toml",
+            "--format",
+            "json",
+        ]);
+        assert!(ran.code == Some(1) && ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+        let report = ran.json().unwrap();
+        assert!(report["changes"].as_array().unwrap().is_empty(), "{report}");
+        for name in ["seen/gw-1", "seen/gw-2"] {
+            let _ = std::fs::remove_dir_all(lab.path(name));
+        }
+        std::fs::rename(&kept, &folder).unwrap();
+    };
+    let bytes = std::fs::read(first).unwrap();
+    told(&|| std::fs::write(first, &bytes[..bytes.len() - 5]).unwrap(), "another or was damaged");
+    told(&|| assert!(std::fs::copy(second, first).unwrap() > 0), "another or was damaged");
+    told(&|| std::fs::remove_file(first.with_extension("json")).unwrap(), "one of a pair was lost");
+    told(&|| std::fs::remove_file(first).unwrap(), "one of a pair was lost");
+    told(&|| std::fs::rename(&folder, lab.path("seen/gw-2")).unwrap(), "is of device gw-1");
+    let fifo = || {
+        std::fs::remove_file(first).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(first).status().unwrap().success());
+    };
+    told(&fifo, "is no file");
+}
+
 /// When the last appraisal in the store was made.
 fn same_time(lab: &Lab) -> String {
     let mut records: Vec<_> = std::fs::read_dir(lab.path("seen/gw-1"))
