@@ -58,6 +58,11 @@ pub(crate) enum Privacy {
 pub(crate) fn target(path: &Path) -> Result<PathBuf, Failure> {
     match path.symlink_metadata() {
         Err(_) => Ok(path.to_path_buf()),
+        // What a descriptor leads to is not a name: a rename would leave the descriptor's file without what it gets.
+        Ok(metadata) if metadata.is_symlink() && is_descriptor(path) => Err(Failure::failed(format!(
+            "{}: is no regular file, but an open descriptor; name a file for the output",
+            path.display()
+        ))),
         Ok(metadata) if metadata.is_symlink() => {
             let behind = std::fs::canonicalize(path).map_err(|error| Failure::file(path, &error))?;
             target(&behind)
@@ -74,6 +79,21 @@ pub(crate) fn target(path: &Path) -> Result<PathBuf, Failure> {
             Err(Failure::failed(format!("{}: is {kind}; name a file for the output", path.display())))
         }
     }
+}
+
+/// Whether a link, followed link by link, goes through `/proc/PID/fd`, as `/dev/stdout` does.
+fn is_descriptor(path: &Path) -> bool {
+    let mut path = path.to_path_buf();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let Ok(folder) = path.parent().unwrap_or(Path::new("/")).canonicalize() else { return false };
+        if folder.starts_with("/proc") && folder.ends_with("fd") {
+            return true;
+        }
+        let Ok(next) = path.read_link() else { return false };
+        path = folder.join(next);
+    }
+    false
 }
 
 /// Looks whether all outputs of a command may be put in their places, before anything is done: each in a folder that is
@@ -177,13 +197,37 @@ pub(crate) fn write_passing(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(path).map_err(|error| Failure::file(path, &error))
+    std::fs::create_dir_all(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::failed("a file stands in this path where a folder was expected").about(path)
+        }
+        _ => Failure::file(path, &error),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::failure::Exit;
+
+    #[test]
+    fn an_open_descriptor_is_no_place_for_an_output() {
+        use std::os::fd::AsRawFd as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("report")).unwrap();
+        let descriptor = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&descriptor, &link).unwrap();
+        for path in [&descriptor, &link] {
+            assert!(target(path).unwrap_err().message.contains("open descriptor"), "{}", path.display());
+        }
+        std::os::unix::fs::symlink("report", folder.path().join("name")).unwrap();
+        let place = target(&folder.path().join("name")).unwrap();
+        assert_eq!(place, folder.path().join("report").canonicalize().unwrap());
+        // A file where a folder belongs.
+        let told = create_folder(&folder.path().join("report")).unwrap_err().message;
+        assert!(told.contains("report: a file stands in this path"), "{told}");
+    }
 
     #[test]
     fn a_passing_file_takes_the_place_and_the_mode_of_the_old_one_and_no_keys() {

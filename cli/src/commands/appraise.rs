@@ -294,11 +294,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<AppraisalReport, Fai
         let json = state.to_json().map_err(|error| Failure::failed(error.to_string()))?;
         files::write(file, &json, Privacy::Public)?;
     }
-    if let Some(store) = &args.store {
-        store::keep(store, &evidence, &nonce, issued, &appraisal)?;
-    }
     if let Some((file, signer)) = &signer {
         args.result.write(file, signer, &appraisal)?;
+    }
+    if let Some(store) = &args.store {
+        store::keep(store, &evidence, &nonce, issued, &appraisal)?;
     }
     // Without a list that was judged there is none to carry on.
     let carries_on = args.baseline.is_some() && appraisal.claims().ima.is_some();

@@ -88,6 +88,10 @@ pub(crate) fn read_private_pem(path: &Path) -> Result<String, Failure> {
     if !metadata.is_file() {
         return Err(Failure::failed("is no regular file; name the file of a private key").about(path));
     }
+    let text = files::read_text(path)?;
+    if text.contains("-----BEGIN PUBLIC KEY-----") && !text.contains("PRIVATE KEY-----") {
+        return Err(Failure::usage("is a public key; name the file of the private one").about(path));
+    }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let path = path.display();
@@ -96,7 +100,7 @@ pub(crate) fn read_private_pem(path: &Path) -> Result<String, Failure> {
             format!("{path}: a private key that others can read (mode {mode:o}); run: chmod 600 {path}"),
         ));
     }
-    files::read_text(path)
+    Ok(text)
 }
 
 /// Reads public keys, one in each file.

@@ -108,8 +108,11 @@ pub(super) fn run(args: &PredictArgs, context: &Context) -> Result<ReferenceRepo
         secure_boot: !args.secure_boot_off,
         keys: files.keys.as_ref().map(|[pk, kek, db, dbx]| SecureBootKeys { pk, kek, db, dbx }),
     };
-    let predicted = predict(&boot, golden.bank).map_err(|error| match (&error, &args.uki) {
-        (PredictError::Pe(_), Some(uki)) => Failure::from(error).about(uki),
+    let predicted = predict(&boot, golden.bank).map_err(|error| match (&error, &args.uki, &args.kernel) {
+        (PredictError::Pe(_), Some(uki), _) => Failure::from(error).about(uki),
+        (PredictError::Image { name, .. }, _, Some(kernel)) if name == "kernel" => {
+            Failure::from(error).about(kernel)
+        }
         _ => Failure::from(error),
     })?;
     let notes = predicted.notes().to_vec();
