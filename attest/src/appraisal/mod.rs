@@ -4,6 +4,9 @@ mod boot_claims;
 mod bounds;
 mod claims;
 mod reason;
+mod reported;
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -15,6 +18,7 @@ pub use boot_claims::{
 };
 pub use claims::{Claims, ImaClaims, LapsedClaim, PcrClaim, PcrStanding, RecordClaim};
 pub use reason::Reason;
+pub(crate) use reported::Reported;
 
 use crate::challenge::Nonce;
 use crate::digest::Digest;
@@ -58,6 +62,8 @@ pub struct Appraisal {
     verdict: Verdict,
     reasons: Vec<Reason>,
     notes: Vec<String>,
+    reported: BTreeSet<Reported>,
+    refusals: BTreeSet<&'static str>,
     claims: Claims,
     attester: Option<Attester>,
     key: Option<PublicKey>,
@@ -95,7 +101,8 @@ impl Appraisal {
         appraised: Timestamp,
         lifetime: SignedDuration,
     ) -> Self {
-        let Outcome { reasons, doubts, notes, claims, attester, key, ima_state } = outcome;
+        let Outcome { reasons, doubts, notes, reported, claims, attester, key, ima_state } = outcome;
+        let refusals = reasons.iter().map(|reason| reason.id).collect();
         // A pass needs everything: no reason, no doubt, and an attester that was identified.
         let verdict = match (reasons.is_empty(), doubts.is_empty(), &attester) {
             (true, true, Some(_)) => Verdict::Trusted,
@@ -109,6 +116,8 @@ impl Appraisal {
             verdict,
             reasons,
             notes,
+            reported,
+            refusals,
             claims,
             attester,
             key,
@@ -136,6 +145,16 @@ impl Appraisal {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What the notes are about that a rule of the policy wanted reported only; all of them, also where notes were cut.
+    pub(crate) fn reported(&self) -> &BTreeSet<Reported> {
+        &self.reported
+    }
+
+    /// The ids of all reasons against the device, also of those that were cut.
+    pub(crate) fn refusals(&self) -> &BTreeSet<&'static str> {
+        &self.refusals
     }
 
     /// What to keep of the device after a pass: when its boot was seen, and of its IMA list, if one was judged, where the rest may begin
@@ -201,6 +220,7 @@ pub(crate) struct Outcome {
     pub(crate) reasons: Vec<Reason>,
     pub(crate) doubts: Vec<Reason>,
     pub(crate) notes: Vec<String>,
+    pub(crate) reported: BTreeSet<Reported>,
     pub(crate) claims: Claims,
     pub(crate) attester: Option<Attester>,
     pub(crate) key: Option<PublicKey>,

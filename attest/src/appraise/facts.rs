@@ -86,7 +86,7 @@ pub(super) fn judge_without_log(rules: &BootRules, outcome: &mut Outcome) {
 /// A reason about a PCR: a note where the policy tolerates that PCR, told all the same.
 pub(super) fn refuse_unless_tolerated(policy: &Policy, pcr: PcrIndex, reason: Reason, outcome: &mut Outcome) {
     if policy.quote.tolerate.contains(&pcr) {
-        outcome.notes.push(format!("tolerated by the policy: {reason}"));
+        outcome.tolerate(pcr, &reason);
     } else {
         outcome.reasons.push(reason);
     }
@@ -96,7 +96,7 @@ pub(super) fn refuse_unless_tolerated(policy: &Policy, pcr: PcrIndex, reason: Re
 pub(super) fn react(tolerance: Tolerance, reason: Reason, outcome: &mut Outcome) {
     match tolerance {
         Tolerance::Refuse => outcome.reasons.push(reason),
-        Tolerance::Report => outcome.notes.push(reason.to_string()),
+        Tolerance::Report => outcome.report(&reason),
         Tolerance::Allow => {}
     }
 }

@@ -103,7 +103,7 @@ fn measured<'a>(
     let options = ImaOptions { other_pcrs: rules.other_pcrs.clone(), ..ImaOptions::new(policy.quote.bank) };
     let (files, options) = match part.measure(list, &options, quote) {
         Err(ImaError::ExtendedOtherwise { bank, found, .. }) if rules.padded_sha1 == Reaction::Report => {
-            outcome.notes.push(format!("[i10] bank {bank} holds {found}: it is as weak as SHA-1"));
+            outcome.report_as("i10", format!("[i10] bank {bank} holds {found}: it is as weak as SHA-1"));
             let bank = Bank { extend: found, ..options.bank };
             let options = ImaOptions { bank, ..options };
             (part.measure(list, &options, quote)?, options)
@@ -386,6 +386,6 @@ impl Tally {
 fn report(reaction: Reaction, reason: Reason, outcome: &mut Outcome) {
     match reaction {
         Reaction::Refuse => outcome.reasons.push(reason),
-        Reaction::Report => outcome.notes.push(reason.to_string()),
+        Reaction::Report => outcome.report(&reason),
     }
 }

@@ -237,7 +237,7 @@ impl<'a> Appraiser<'a> {
             found: restarts.to_string(),
         };
         match self.policy.quote.restarts {
-            Reaction::Report => outcome.notes.push(reason.to_string()),
+            Reaction::Report => outcome.report(&reason),
             Reaction::Refuse => outcome.reasons.push(reason),
         }
     }
@@ -248,7 +248,7 @@ impl<'a> Appraiser<'a> {
         }
         let what = "the TPM can't vouch that its clock did not go back";
         match self.policy.quote.unsafe_clock {
-            Reaction::Report => outcome.notes.push(what.to_owned()),
+            Reaction::Report => outcome.report_as("q11", what.to_owned()),
             Reaction::Refuse => outcome.reasons.push(Reason {
                 id: "q11",
                 what: what.to_owned(),

@@ -51,7 +51,7 @@ impl Judgement<'_, '_> {
             let reason = self.reason("secure-boot", "the policy requires secure boot");
             outcome.reasons.push(Reason { expected: "on".to_owned(), found, ..reason });
         } else if unverified {
-            outcome.notes.push("shim was told to verify nothing (MokSBState)".to_owned());
+            outcome.report_as("secure-boot", "shim was told to verify nothing (MokSBState)".to_owned());
         }
     }
 

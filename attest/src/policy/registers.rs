@@ -69,7 +69,8 @@ impl Policy {
         match &self.ima {
             None => findings
                 .weak("", "there is no [ima] section, so files that run after the boot are not judged"),
-            Some(_) if !pcrs.contains(&PcrIndex::IMA) => {
+            // Where a list is required the quote has to have PCR 10 for it, judged or not.
+            Some(ima) if ima.list == Demand::Optional && !pcrs.contains(&PcrIndex::IMA) => {
                 findings.weak(
                     "quote.pcrs",
                     "PCR 10 is not judged: evidence without an IMA list hides what was measured",
@@ -100,6 +101,16 @@ impl Policy {
 mod tests {
     use super::super::tests::GOOD;
     use super::*;
+
+    #[test]
+    fn a_list_that_is_required_hides_nothing_where_pcr_10_is_not_judged() {
+        let hides = |list: &str| {
+            let (_, weaknesses) = Policy::check(&format!("{GOOD}[ima]\nlist = \"{list}\"\n")).unwrap();
+            weaknesses.iter().any(|weak| weak.message.contains("PCR 10 is not judged"))
+        };
+        assert!(hides("optional"));
+        assert!(!hides("require"));
+    }
 
     #[test]
     fn e19_a_policy_that_tolerates_several_loaders_registers_names_the_loader() {

@@ -2,7 +2,7 @@
 //!
 //! Only what was judged makes a claim. A value is one that the draft defines; docs/src/formats/result.md has the table.
 
-use crate::appraisal::{Appraisal, PcrStanding, Verdict};
+use crate::appraisal::{Appraisal, PcrStanding, Reported, Verdict};
 
 /// A tier of trust, from good to bad (AR4SI §2.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +78,43 @@ const CRYPTOGRAPHY_FAILED: i8 = 99;
 
 /// The least value of the tier [`Tier::Contraindicated`].
 const CONTRAINDICATED: i8 = 96;
-/// "Passed, but there are warnings", of hardware and configuration.
+/// "Passed, but there are warnings", of hardware, configuration and files.
 const TOLERATED: i8 = 32;
+/// Executables that nobody recognises.
+const UNRECOGNISED: i8 = 33;
+
+/// Firmware and option ROMs.
+const HARDWARE_PCRS: &[u8] = &[0, 2];
+/// Boot loader, kernel and what they load.
+const BOOT_PCRS: &[u8] = &[4, 9, 11, 13];
+
+/// The aspects that a rule of the policy is about, by its id; `None` for what registers and counts of files tell already.
+fn aspects_of_rule(id: &str) -> Option<&'static [usize]> {
+    match id {
+        "secure-boot" | "setup-mode" | "authorities" | "dbx" | "sbat" | "e10" | "e20" | "q11" => {
+            Some(&[CONFIGURATION])
+        }
+        // A file that was changed while it was read or written, or digests that can be made to fit.
+        "i05" | "i10" | "i14" => Some(&[EXECUTABLES, FILES]),
+        "i04" => Some(&[EXECUTABLES]),
+        _ => None,
+    }
+}
+
+/// The aspects that cannot be affirming when this is reported.
+fn aspects_of(reported: Reported) -> &'static [usize] {
+    match reported {
+        Reported::Tolerated(pcr) if HARDWARE_PCRS.contains(&pcr.get()) => &[HARDWARE],
+        Reported::Tolerated(pcr) if BOOT_PCRS.contains(&pcr.get()) => &[EXECUTABLES],
+        // A release that counts no more.
+        Reported::Rule("reference") => &[EXECUTABLES],
+        // Every other rule for files.
+        Reported::Rule(id) if id.starts_with('i') => aspects_of_rule(id).unwrap_or(&[EXECUTABLES, FILES]),
+        // What has no aspect of its own is a matter of configuration: a new rule can't be forgotten here.
+        Reported::Rule(id) => aspects_of_rule(id).unwrap_or(&[CONFIGURATION]),
+        Reported::Tolerated(_) => &[CONFIGURATION],
+    }
+}
 
 /// Values for some aspects of a device; an aspect without one was not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,11 +126,34 @@ impl TrustVector {
         let mut vector = Self::default();
         vector.set(INSTANCE, instance(appraisal));
         vector.set(CONFIGURATION, measured(appraisal, &[1, 3, 5, 6, 7, 8, 12, 14, 15], 96));
-        let boot = measured(appraisal, &[4, 9, 11, 13], 33);
+        let boot = measured(appraisal, BOOT_PCRS, UNRECOGNISED);
         vector.set(EXECUTABLES, executables(appraisal, boot));
         vector.set(FILES, files(appraisal));
-        vector.set(HARDWARE, measured(appraisal, &[0, 2], 97));
+        vector.set(HARDWARE, measured(appraisal, HARDWARE_PCRS, 97));
+        vector.tell_reactions(appraisal);
         vector
+    }
+
+    /// Nothing that the policy wants reported leaves its aspect affirming, and nothing that a rule refuses leaves it better than
+    /// contraindicated.
+    fn tell_reactions(&mut self, appraisal: &Appraisal) {
+        // Before a certified key has signed, there is no device that a rule could have judged.
+        if appraisal.attester().is_none() {
+            return;
+        }
+        for reported in appraisal.reported() {
+            for aspect in aspects_of(*reported) {
+                let value = if *aspect == EXECUTABLES { UNRECOGNISED } else { TOLERATED };
+                self.worsen(*aspect, value);
+            }
+        }
+        for aspect in appraisal.refusals().iter().filter_map(|id| aspects_of_rule(id)).flatten() {
+            self.worsen(*aspect, CONTRAINDICATED);
+        }
+    }
+
+    fn worsen(&mut self, aspect: usize, value: i8) {
+        self.set(aspect, Some(self.get(aspect).map_or(value, |now| now.max(value))));
     }
 
     /// The values with the aspects' names, those that were judged only.

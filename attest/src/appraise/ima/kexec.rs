@@ -36,7 +36,7 @@ pub(super) fn judge(
     if usize::try_from(rules.kexec_maximum).is_ok_and(|maximum| claims.kexecs > maximum) {
         outcome.reasons.push(reason);
     } else {
-        outcome.notes.push(reason.to_string());
+        outcome.report(&reason);
     }
 }
 

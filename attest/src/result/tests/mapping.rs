@@ -106,3 +106,44 @@ fn values_belong_to_the_tiers_of_the_draft() {
         assert_eq!(Tier::of_value(value), tier, "{value}");
     }
 }
+
+#[test]
+fn i05_what_the_policy_only_wants_reported_leaves_no_aspect_affirming() {
+    let boot = || {
+        let known = [0, 4, 7].map(|pcr| claim(pcr, PcrStanding::Known));
+        with(known.to_vec(), Some(0))
+    };
+    let value = |values: &[(&str, i8)], aspect| {
+        values.iter().find(|(name, _)| *name == aspect).map(|(_, value)| *value)
+    };
+    let of = |values: &[(&str, i8)]| {
+        ["configuration", "executables", "file-system", "hardware"]
+            .map(|aspect| value(values, aspect).unwrap())
+    };
+    for (id, reported, refused) in [
+        ("i05", [2, 33, 32, 2], [2, 96, 96, 2]),
+        ("i14", [2, 33, 32, 2], [2, 96, 96, 2]),
+        ("i04", [2, 33, 2, 2], [2, 96, 2, 2]),
+        ("setup-mode", [32, 2, 2, 2], [96, 2, 2, 2]),
+        ("secure-boot", [32, 2, 2, 2], [96, 2, 2, 2]),
+        ("e10", [32, 2, 2, 2], [96, 2, 2, 2]),
+        ("q11", [32, 2, 2, 2], [96, 2, 2, 2]),
+        // No rule of today: told nonetheless.
+        ("e99", [32, 2, 2, 2], [2, 2, 2, 2]),
+    ] {
+        let mut outcome = boot();
+        outcome.report(&reason(id));
+        let (status, values) = vector(outcome);
+        assert_eq!((status, of(&values)), (Tier::Warning, reported), "{id}");
+        let mut outcome = boot();
+        outcome.reasons.push(reason(id));
+        let (status, values) = vector(outcome);
+        assert_eq!((status, of(&values)), (Tier::Contraindicated, refused), "{id}");
+    }
+    for (pcr, expected) in [(0, [2, 2, 2, 32]), (4, [2, 33, 2, 2]), (7, [32, 2, 2, 2])] {
+        let mut outcome = boot();
+        outcome.tolerate(PcrIndex::new(pcr).unwrap(), &reason("e11"));
+        let (status, values) = vector(outcome);
+        assert_eq!((status, of(&values)), (Tier::Warning, expected), "PCR {pcr}");
+    }
+}
