@@ -75,6 +75,12 @@ fn outputs_match_their_schemas() {
         assert!(bad["reasons"][0][key].is_string(), "{key}");
     }
     check(&lab, "eventlog-show", 0, &["eventlog", "show", &log]);
+    let of_systemd = |name: &str| vectors().join("systemd-262-profile").join(name).display().to_string();
+    let (log_too, records) = (of_systemd("eventlog.bin"), of_systemd("tpm2-measure.log"));
+    let both = ["eventlog", "show", &log_too, "--systemd-log", &records];
+    let shown = check(&lab, "eventlog-show", 0, &both);
+    let nv_index = &shown["measurements"][0]["records"][20]["nv_index"];
+    assert_eq!(nv_index, 0x01D1_0200, "{}", shown["measurements"][0]);
     let replay = check(&lab, "replay", 0, &["eventlog", "replay", &log]);
     assert_eq!(replay["banks"]["sha256"]["0"].as_str().unwrap().len(), 64);
     check(&lab, "ima-show", 0, &["ima", "show", &ima]);

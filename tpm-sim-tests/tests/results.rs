@@ -13,6 +13,10 @@ const PYTHON: &str = "/usr/bin/python3";
 const RULES: &str = "[quote]\npcrs = [0, 1, 2, 3, 4, 5, 6, 7, 9]\n[boot]\nreferences = [\"golden.json\"]\n\
                      [ima]\nlist = \"require\"\nviolations = \"report\"";
 
+/// Nothing of the recorded boot is reported only: its list has violations, and its firmware is in setup mode.
+const QUIET_RULES: &str = "[quote]\npcrs = [0, 1, 2, 3, 4, 5, 6, 7, 9]\n[boot]\nreferences = [\"golden.json\"]\n\
+                           setup_mode = \"allow\"\n";
+
 fn good(ran: Ran) -> Ran {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran
@@ -46,6 +50,7 @@ fn refused(ran: &Ran, code: i32, id: &str) {
 #[test]
 fn a_relying_party_verifies_what_the_verifier_signed() {
     let lab = lab();
+    lab.write_policy("", QUIET_RULES).unwrap();
     for form in ["jwt", "cwt"] {
         let report = good(appraise(&lab, form, form)).json().unwrap();
         let digest = report["policy_digest"].as_str().unwrap();
@@ -71,6 +76,22 @@ fn a_relying_party_verifies_what_the_verifier_signed() {
         changed[middle] ^= 1;
         fs::write(lab.path("changed"), changed).unwrap();
         assert_eq!(verify(&lab, "changed", &[]).code, Some(3));
+    }
+}
+
+#[test]
+fn q18_what_the_policy_only_reports_is_a_warning_and_never_affirming() {
+    let lab = lab();
+    for form in ["jwt", "cwt"] {
+        good(appraise(&lab, form, form));
+        let result = good(verify(&lab, form, &[])).json().unwrap();
+        assert_eq!(result["status"], "warning", "{result:#}");
+        // Violations and setup mode.
+        let values = &result["trustworthiness"];
+        let found =
+            ["file-system", "executables", "configuration", "hardware"].map(|aspect| values[aspect].as_i64());
+        assert_eq!(found, [Some(32), Some(33), Some(32), Some(2)], "{result:#}");
+        assert_eq!(verify(&lab, form, &["--affirming"]).code, Some(3));
     }
 }
 
@@ -128,6 +149,7 @@ print(json.dumps({"header": header, "claims": claims, "nonce": cwt[10].hex()}))
 #[test]
 fn a_jwt_library_of_another_language_reads_the_result() {
     let lab = lab();
+    lab.write_policy("", QUIET_RULES).unwrap();
     for form in ["jwt", "cwt"] {
         good(appraise(&lab, form, &format!("result.{form}")));
     }

@@ -173,10 +173,26 @@ mod tests {
             words(7, &[("db", "k")], &[("boot step", "UEFI Debug Mode"), ("db", "k")]),
             ["boot step added"]
         );
+        // systemd's separators are steps, the second of PCR 9 only.
+        for pcr in [0, 4, 7, 9, 11, 12] {
+            assert!(words(pcr, &[("x", "k")], &[("x", "k"), ("x", "os-separator")]).is_empty(), "PCR {pcr}");
+        }
+        assert!(words(9, &[("x", "k")], &[("x", "k"), ("x", "nvpcr-separator")]).is_empty());
+        assert_eq!(words(7, &[("x", "k")], &[("x", "k"), ("y", "nvpcr-separator")]), ["y added"]);
         // The error value is no separator that says that all went well.
         assert_eq!(
             words(7, &[("db", "k")], &[("db", "k"), ("separator", "\x01\0\0\0")]),
             ["separator added"]
         );
+    }
+
+    #[test]
+    fn e11_what_may_have_nothing_has_steps_at_most() {
+        let steps = Steps::of(BANK, PcrIndex::new(12).unwrap());
+        let only = |events: &[(&str, &str)]| only_steps(&measured(events), &steps);
+        assert!(only(&[("x", "os-separator")]));
+        assert!(!only(&[]));
+        assert!(!only(&[("x", "os-separator"), ("command line", "debug")]));
+        assert!(!only(&[("x", "nvpcr-separator")]));
     }
 }

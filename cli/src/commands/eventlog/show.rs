@@ -55,7 +55,6 @@ pub(crate) struct ShowReport<'a> {
     #[schemars(with = "Vec<serde_json::Value>")]
     events: Events<'a>,
     /// The logs of the operating system, e.g. systemd's.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     measurements: Vec<RecordsReport<'a>>,
     #[serde(skip)]
     bank: HashAlgorithm,
