@@ -7,7 +7,8 @@ use super::named::Named;
 use crate::appraisal::{Outcome, Reason};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::eventlog::{
-    AuthorityEntry, Facts, MeasuredAuthority, MeasuredBoot, SecureBoot, SignatureLists, describe_authority,
+    AuthorityEntry, Facts, MeasuredAuthority, MeasuredBoot, SecureBoot, SecureBootDoubt, SignatureLists,
+    describe_authority,
 };
 use crate::policy::{BootRules, Demand, Reaction, Tolerance};
 
@@ -66,9 +67,23 @@ impl Judgement<'_, '_> {
                 react(self.rules.setup_mode, self.reason("setup-mode", what), outcome);
             }
         }
-        if self.rules.setup_mode == Tolerance::Refuse && configuration.setup_mode.is_none() {
+        if configuration.setup_mode.is_some() {
+            return;
+        }
+        if self.rules.setup_mode == Tolerance::Refuse {
             let what = "the policy refuses setup mode, and PCR 7 does not prove that it was off";
             outcome.reasons.push(self.reason("setup-mode", what));
+            return;
+        }
+        // Whoever writes the log must not talk the report away. That there is no such event, or no PCR 7, is no doubt of it.
+        match self.facts.secure_boot() {
+            SecureBoot::Unknown { doubt }
+                if !matches!(doubt, SecureBootDoubt::Unverified | SecureBootDoubt::Missing) =>
+            {
+                let reason = self.reason("setup-mode", "PCR 7 does not prove that setup mode was off");
+                react(self.rules.setup_mode, Reason { found: doubt.to_string(), ..reason }, outcome);
+            }
+            _ => {}
         }
     }
 

@@ -336,3 +336,30 @@ fn v03_images_and_authorities_that_dbx_forbids_are_counted_too() {
         ["30 more authorities that the measured dbx forbids", "30 more images that the measured dbx forbids"]
     );
 }
+
+#[test]
+fn e20_a_log_that_is_altered_does_not_talk_the_report_of_setup_mode_away() {
+    let mut log = agile();
+    log.event(0, E::SCrtmVersion, b"1\0").config(Guid::GLOBAL, "SecureBoot", &[0]).config(
+        Guid::GLOBAL,
+        "PK",
+        b"",
+    );
+    for pcr in 0..8 {
+        log.separator(pcr);
+    }
+    log.event(5, E::EfiAction, b"Exit Boot Services Returned with Success");
+    let told = |bytes: &[u8]| {
+        let outcome = super::judge_boot(&super::policy("", ""), &super::boot_of(bytes));
+        assert!(!outcome.reasons.iter().any(|reason| reason.id == "setup-mode"));
+        outcome.notes.into_iter().filter(|note| note.contains("[setup-mode]")).collect::<Vec<_>>()
+    };
+    assert!(told(&log.bytes)[0].contains("setup mode: whoever boots"));
+    // One bit in the name that the digest covers: the register still matches, and the event is no SecureBoot any more.
+    let name: Vec<u8> = "SecureBoot".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let at = log.bytes.windows(name.len()).position(|window| window == name).unwrap();
+    let mut altered = log.bytes.clone();
+    altered[at] ^= 1;
+    let notes = told(&altered);
+    assert!(notes.len() == 1 && notes[0].contains("does not prove that setup mode was off"), "{notes:?}");
+}
