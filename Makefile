@@ -34,7 +34,7 @@ test-vm: vm-deps ## boots that are really measured, in a virtual machine (VM_JOB
 	$(CARGO) build --workspace --bins --examples
 	$(CARGO) test --package tpm-sim-tests --test vm -- --ignored --test-threads=$(VM_JOBS)
 
-bench: deps ## benchmarks, as ratios to a floor that is measured in the same run
+bench: test-deps ## benchmarks, as ratios to a floor that is measured in the same run
 	$(CARGO) bench --package attest --package pki
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) bench --package tpm-sim-tests

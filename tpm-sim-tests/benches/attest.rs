@@ -2,7 +2,8 @@
 //!
 //! The floor is those commands, as bytes over one connection: the key's public area, the PCRs in two reads, the quote. Above it
 //! stand, each with what the one before has: a connection for each command, which is how the TSS talks to swtpm; our library
-//! with a TPM that is open; the same with opening it, which loads a TCTI; the command, which is a process as well.
+//! with a TPM that is open; the same with opening it, which loads a TCTI; the command, which is a process as well. Beside the
+//! command stands its peer, tpm2-tools: what must be run of them for the same quote, register values and public area.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{Read, Write};
@@ -71,6 +72,26 @@ fn quote(tpm: &Tpm) {
     tpm.quote(&key, &NONCE, &[(Bank::Sha256, (0..16).collect())]).unwrap();
 }
 
+/// The commands of tpm2-tools that give what the evidence has of the TPM. tpm2_quote reads the registers itself, for `-o`.
+fn peers(nonce: &str) -> [Vec<String>; 2] {
+    let key = format!("{:#x}", IdentityKey::Attestation.handle());
+    let registers = "sha256:0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15";
+    let quote = format!("tpm2_quote -Q -c {key} -l {registers} -q {nonce} -m message -s signature -o values");
+    [quote, format!("tpm2_readpublic -Q -c {key} -o public")]
+        .map(|line| line.split(' ').map(str::to_owned).collect())
+}
+
+/// Runs a command that must do what it should; `false` where it is not installed.
+fn succeeds(command: &mut Command) -> bool {
+    match command.stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        status => {
+            assert!(status.unwrap().success(), "{command:?}");
+            true
+        }
+    }
+}
+
 /// What is measured: its name, and its milliseconds in each round.
 struct Series(&'static str, Vec<f64>);
 
@@ -86,16 +107,23 @@ fn bench(lab: &Lab, key: &str) {
     let commands = must_send(IdentityKey::Attestation.handle());
     let nonce = "5a".repeat(32);
     let attest = ["attest", "--nonce", &nonce, "--out", "evidence"];
-    let process = |arguments: &[&str]| {
-        let mut command = lab.command(arguments);
-        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    let process = |arguments: &[&str]| assert!(succeeds(&mut lab.command(arguments)));
+    let tools = peers(&nonce);
+    let peer = |line: &[String]| {
+        let (program, arguments) = line.split_first().unwrap();
+        let mut command = Command::new(program);
+        lab.settle(&mut command);
+        succeeds(command.args(arguments))
     };
+    let are_there = tools.iter().all(|line| peer(line));
     let mut series = [
         "the TPM itself, four commands over one connection",
         "the same, a connection for each",
         "our library, TPM open",
         "our library, opening the TPM",
         "hallmark attest",
+        "tpm2_quote alone",
+        "tpm2_quote and tpm2_readpublic",
         "hallmark --version",
         "an empty process (true)",
     ]
@@ -103,7 +131,7 @@ fn bench(lab: &Lab, key: &str) {
     let open = Tpm::open(&tcti).unwrap();
     // All of them stand next to each other in each round, so that other load weighs on all of them.
     for _ in 0..ROUNDS {
-        let [floor, each, reused, opened, attested, version, empty] = &mut series;
+        let [floor, each, reused, opened, attested, quoted, both, version, empty] = &mut series;
         let mut tpm = connect(port);
         floor.measure(|| commands.iter().for_each(|command| send(&mut tpm, command)));
         drop(tpm);
@@ -111,19 +139,37 @@ fn bench(lab: &Lab, key: &str) {
         reused.measure(|| quote(&open));
         opened.measure(|| quote(&Tpm::open(&tcti).unwrap()));
         attested.measure(|| process(&attest));
+        if are_there {
+            quoted.measure(|| assert!(peer(&tools[0])));
+            both.measure(|| assert!(tools.iter().all(|line| peer(line))));
+        }
         version.measure(|| process(&["--version"]));
         empty.measure(|| assert!(Command::new("true").status().unwrap().success()));
     }
     println!("{key}");
     let Series(_, floor) = &series[0];
+    let ratio = |times: &[f64], other: &[f64]| {
+        tenths(times.iter().zip(other).map(|(time, other)| time / other).collect(), 5)
+    };
     for Series(name, times) in &series {
-        let paired = times.iter().zip(floor).map(|(time, floor)| time / floor).collect();
+        if times.is_empty() {
+            println!("  {name:<52} not compared: tpm2-tools are not installed");
+            continue;
+        }
         println!(
             "  {name:<52} {:>6.2} ms {:>6.2} times  {:>6.2} ms {:>6.2} times",
             tenths(times.clone(), 1),
             tenths(times.clone(), 1) / tenths(floor.clone(), 1),
             tenths(times.clone(), 5),
-            tenths(paired, 5)
+            ratio(times, floor)
+        );
+    }
+    let [_, _, _, _, Series(_, attested), Series(_, quoted), Series(_, both), ..] = &series;
+    if are_there {
+        println!(
+            "  hallmark attest takes {:.2} times the time of tpm2_quote alone, {:.2} times that of both tools",
+            ratio(attested, quoted),
+            ratio(attested, both)
         );
     }
 }

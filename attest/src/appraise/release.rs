@@ -175,6 +175,8 @@ pub(super) fn find<'r>(
         fitting.iter().copied().filter(|reference| reference.standing(now) == Standing::Valid).collect();
     if matching.is_empty() {
         matching = judge_standing(policy, &fitting, record, outcome);
+    } else {
+        tell_withdrawn_twins(&fitting, &matching, now, outcome);
     }
     tell_coming_withdrawals(&matching, now, outcome);
     if !matching.is_empty() {
@@ -250,6 +252,29 @@ fn lapsed_boot(lapsed: &Lapsed<'_>, record: Record<'_>) -> Reason {
     };
     let found = if lapsed.withdrawn { title } else { record.now().to_string() };
     Reason { id: "reference", what, place: "reference values".to_owned(), expected, found }
+}
+
+/// A release that counts may have the boot of one that was withdrawn, e.g. where it was made with that as its base. Then the judged
+/// registers do not tell them apart, only files that one of them lacks (threat i18).
+fn tell_withdrawn_twins(
+    fitting: &[&TrustedReference],
+    matching: &[&TrustedReference],
+    now: Timestamp,
+    outcome: &mut Outcome,
+) {
+    for twin in
+        fitting.iter().filter(|reference| matches!(reference.standing(now), Standing::Withdrawn { .. }))
+    {
+        let titles: Vec<_> = matching.iter().map(|reference| reference.values().title()).collect();
+        outcome.report_as(
+            "i18",
+            format!(
+                "[i18] {} was withdrawn, and has the same boot as {}: the judged PCRs do not tell which of them runs",
+                twin.values().title(),
+                titles.join(" and ")
+            ),
+        );
+    }
 }
 
 /// Withdrawals that are signed and dated ahead: whoever runs the device has until then.

@@ -189,6 +189,19 @@ fn a_withdrawn_release_is_refused_unless_the_policy_only_reports_it() {
 }
 
 #[test]
+fn i18_a_boot_that_a_withdrawn_release_has_too_is_told() {
+    let (_, golden) = recorded();
+    let next = ReferenceValues { release: "1.1".to_owned(), ..golden.clone() };
+    let references = [trust(golden).withdrawn_by(&withdrawal(10)), trust(next)];
+    let (found, outcome) = ask(&policy(), &references, 10);
+    assert_eq!((found, outcome.reasons.len()), (vec!["gateway 1.1".to_owned()], 0));
+    let note = "[i18] gateway 1.0 was withdrawn, and has the same boot as gateway 1.1";
+    assert!(outcome.notes.iter().any(|told| told.starts_with(note)), "{:?}", outcome.notes);
+    let (_, outcome) = ask(&policy(), &references, 9);
+    assert!(!outcome.notes.iter().any(|told| told.contains("same boot")), "not yet");
+}
+
+#[test]
 fn i18_a_boot_that_was_seen_before_its_release_lapsed_is_told_apart() {
     let (_, golden) = recorded();
     let seen = |since| Sightings {

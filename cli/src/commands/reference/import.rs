@@ -56,7 +56,7 @@ pub(crate) struct ImportArgs {
     /// Profile of the CoRIM that you know to leave its values their meaning: a URI, or oid:HEX
     #[arg(long, value_name = "PROFILE", requires = "corim")]
     corim_profile: Option<String>,
-    /// Reference values of this release's boot, to which the files belong
+    /// Reference values of this release's boot, to which the files belong; the files that it names itself are carried over
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
 }
