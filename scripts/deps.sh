@@ -41,7 +41,8 @@ has_vm_packages() {
         [ -r /usr/lib/systemd/boot/efi/linuxx64.efi.stub ] && /usr/bin/python3 -c 'import ensurepip' 2>/dev/null
 }
 has_kernel() { ls "$vm"/linux-image-*.deb >/dev/null 2>&1; }
-has_virt_firmware() { [ -x "$vm/python/bin/virt-fw-vars" ]; }
+# Run, not looked for: its first line names a place, which another checkout at another place does not have.
+has_virt_firmware() { "$vm/python/bin/virt-fw-vars" --help >/dev/null 2>&1; }
 has_vm() { has_vm_packages && has_kernel && has_virt_firmware; }
 
 missing=()
