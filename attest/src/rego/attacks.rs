@@ -57,6 +57,17 @@ fn v02_a_number_of_a_billion_digits_is_not_written_out() {
 }
 
 #[test]
+fn v02_a_panic_of_the_engine_is_a_reason() {
+    let product = vec!["44444444444444444444"; 40].join("*");
+    let rules = format!("deny contains \"x\" if {{\n{product} & 4\n}}");
+    let rules = compile(&format!("package hallmark\nimport rego.v1\n{rules}\n")).unwrap();
+    for _ in 0..2 {
+        let reasons: Vec<_> = rules.deny("{}").iter().map(ToString::to_string).collect();
+        assert_failed(&reasons, "the engine gave up");
+    }
+}
+
+#[test]
 fn v02_texts_and_arrays_stop_growing() {
     let doubled = |line: &str| {
         let lines: String = (0..60)

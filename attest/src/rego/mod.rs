@@ -9,10 +9,13 @@
 //! that make much out of little, are not among the [allowed ones](ALLOWED_FUNCTIONS), or stop at 64 KiB. Loops inside loops end
 //! after [`MAX_STEPS`]: a reason against the device, as every other error. What remains is values that the policy's
 //! author makes of themselves again and again (`b := [a, a]; c := [b, b]; …`): nothing that a device sends can bring that about.
+//! A panic of the engine is a reason against the device, too.
 
 mod bounds;
 mod guard;
 mod shape;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regorus::{CompiledPolicy, Engine, Value};
 use thiserror::Error;
@@ -94,7 +97,11 @@ impl CompiledRules {
             return Err(failed(what));
         }
         let input = Value::from_json_str(input).map_err(|error| failed(one_line(&error.to_string())))?;
-        let value = self.policy.eval_with_input(input).map_err(|error| failed(told(&error.to_string())))?;
+        // The engine panics where it would tell of a number that has grown beyond all numbers, for example. It is handed nothing that
+        // anybody uses after that.
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.policy.eval_with_input(input)));
+        let evaluated = evaluated.map_err(|_| failed("the engine gave up".to_owned()))?;
+        let value = evaluated.map_err(|error| failed(told(&error.to_string())))?;
         match value {
             // No rule held.
             Value::Undefined => Ok(Vec::new()),

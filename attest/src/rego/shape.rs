@@ -9,8 +9,8 @@ const MAX_BRACKETS: usize = 10;
 /// Most operators and keywords in one statement, on one level of brackets.
 const MAX_OPERATORS: usize = 48;
 
-/// Most digits of a number.
-const MAX_DIGITS: usize = 64;
+/// Most digits of a number: those of the largest that a fact may be.
+const MAX_DIGITS: usize = 20;
 
 /// Words after which, and before which, a statement goes on.
 const KEYWORDS: &[&[u8]] = &[
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn v03_numbers_that_would_be_written_out_are_refused() {
         for large in
-            ["0e888888888", "1e888888888", "1E9", "a := [1, 1.5e888888888]", "-1e+888888888", &"9".repeat(65)]
+            ["0e888888888", "1e888888888", "1E9", "a := [1, 1.5e888888888]", "-1e+888888888", &"9".repeat(21)]
         {
             assert!(check(large).is_err(), "{large}");
         }
