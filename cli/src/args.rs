@@ -1,8 +1,9 @@
 //! The command line: global options and the list of commands. Each command's own options stand in its file.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::commands;
 use crate::output::Format;
@@ -108,4 +109,34 @@ pub(crate) enum Command {
     Module(commands::module::Command),
     /// Print completions for a shell
     Completions(commands::completions::Args),
+}
+
+/// What is wrong with the arguments alone. In a usage line clap names what was given as if it were required, and counts what the
+/// environment has as given. `None` when only the environment is wrong.
+pub(crate) fn error_without_environment(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Option<clap::Error> {
+    // No variable has this name, and clap has no way to take one off.
+    let quiet = |arg: clap::Arg| arg.env("");
+    let command = Cli::command().mut_arg("tcti", quiet).mut_arg("state", quiet);
+    command.try_get_matches_from(arguments).err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_line_names_nothing_that_the_environment_has() {
+        // An option that was given stands in clap's usage line, as one does whose variable is set.
+        let usage = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from);
+            error_without_environment(arguments).map(|error| error.to_string())
+        };
+        let told = usage(&["hallmark", "appraise"]).unwrap();
+        assert!(told.contains("Usage: hallmark appraise --nonce <HEX> --policy <FILE> <EVIDENCE>"), "{told}");
+        let told = usage(&["hallmark", "appraise", "--state", "s"]).unwrap();
+        assert!(told.contains("--state <DIR>"), "{told}");
+        assert_eq!(usage(&["hallmark", "update", "status"]), None);
+    }
 }

@@ -59,10 +59,19 @@ fn main() -> ExitCode {
 
 fn usage_error(error: &clap::Error) -> ExitCode {
     // Help and version are asked for; everything else is wrong usage.
-    let _ = error.print();
     if !error.use_stderr() {
-        return ExitCode::from(Exit::Done.code());
+        let exit = output::told(error.print()).map_or_else(
+            |failure| {
+                output::complain(&failure);
+                failure.exit
+            },
+            |()| Exit::Done,
+        );
+        return ExitCode::from(exit.code());
     }
+    let of_arguments = args::error_without_environment(std::env::args_os());
+    let error = of_arguments.as_ref().unwrap_or(error);
+    let _ = error.print();
     if wants_json() {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -92,7 +101,7 @@ fn run(command: Command, context: &Context, format: Format) -> Result<Exit, Fail
         Command::Appraise(args) => output::print(&commands::appraise::run(&args, context)?, format),
         Command::Result(command) => commands::result::run(command, context, format),
         Command::Quote(command) => commands::quote::run(command, format),
-        Command::Eventlog(command) => commands::eventlog::run(command, format),
+        Command::Eventlog(command) => commands::eventlog::run(command, context, format),
         Command::Ima(command) => commands::ima::run(command, format),
         Command::Reference(command) => commands::reference::run(command, context, format),
         Command::Policy(command) => commands::policy::run(command, context, format),

@@ -44,17 +44,21 @@ pub(crate) fn print<R: Report>(report: &R, format: Format) -> Result<Exit, Failu
         }
         Format::Json => print_json(report),
     };
-    match written {
+    told(written)?;
+    if let Some(failure) = report.complaint() {
+        complain(&failure);
+    }
+    Ok(report.exit())
+}
+
+/// Whether standard output took what was written.
+pub(crate) fn told(written: io::Result<()>) -> Result<(), Failure> {
+    match written.and_then(|()| io::stdout().flush()) {
         // A reader that went away, like `head`, is not an error of ours.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("standard output: {error}")))
         }
-        _ => {
-            if let Some(failure) = report.complaint() {
-                complain(&failure);
-            }
-            Ok(report.exit())
-        }
+        _ => Ok(()),
     }
 }
 
@@ -232,12 +236,7 @@ fn tell(line: &str) {
 /// Bytes that are the whole output.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
+    told(out.write_all(bytes))
 }
 
 #[cfg(test)]

@@ -48,10 +48,15 @@ fn a_file_of_another_kind_is_named_with_what_was_expected() {
     let import =
         ["reference", "import", "--product", "gw", "--release", "1", "--file-set", "set", "--out", "out"];
     fs::write(lab.path("empty"), "").unwrap();
+    fs::write(lab.path("public"), "-----BEGIN PUBLIC KEY-----\n").unwrap();
+    let predict =
+        ["reference", "predict", "--product", "gw", "--release", "1", "--out", "out", "--kernel", "text"];
     told(
         &lab,
         &[
             (&["ima", "replay", "empty"], 3, "refused [i04]: empty: the list is empty"),
+            (&["ima", "show", "empty"], 3, "refused [i04]: empty: the list is empty"),
+            (&["eventlog", "diff", "-", "-"], 2, "error: - is named for two logs"),
             (&judge("folder"), 1, "error: folder: Is a directory (os error 21); expected a file"),
             (
                 &judge("text"),
@@ -81,11 +86,32 @@ fn a_file_of_another_kind_is_named_with_what_was_expected() {
                 1,
                 "error: there is no file to import in what was named",
             ),
+            (&predict, 3, "refused: text: kernel: no PE image"),
+            (&["update", "sign", "text", "--key", "public"], 2, "error: public: is a public key"),
             (&["eventlog", "show", "text", "--pcr", "24"], 2, "For more information"),
         ],
     );
+    // The laboratory names TPM and folder in the environment, and nobody has to give them.
+    let lacking = lab.hallmark(&["appraise"]);
+    let usage = "Usage: hallmark appraise --nonce <HEX> --policy <FILE> <EVIDENCE>\n";
+    assert!(lacking.code == Some(2) && lacking.stderr.contains(usage), "{lacking:?}");
     let wrong = lab.hallmark(&["eventlog", "show", "text", "--pcr", "24"]);
     assert!(wrong.stderr.contains("24 is not in 0..=23"), "{wrong:?}");
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error_and_a_reader_that_goes_away_is_none() {
+    let lab = Lab::empty().unwrap();
+    let to = |arguments: &[&str], output: fs::File| lab.command(arguments).stdout(output).output().unwrap();
+    for arguments in [&["--help"][..], &["--version"], &["eventlog", "--help"], &["help", "ima", "show"]] {
+        let full = to(arguments, fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(full.status.code(), Some(1), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&full.stderr).contains("error: standard output: No space left"));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let gone = lab.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!((gone.status.code(), gone.stderr.len()), (Some(0), 0), "{arguments:?}");
+    }
 }
 
 /// A state folder that can't be looked into has not "no certificates": to provision again would be the wrong advice.

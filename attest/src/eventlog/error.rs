@@ -167,6 +167,11 @@ pub enum EventLogError {
         /// The event that contradicts it (itself, when it is outside PCR 0).
         other: u32,
     },
+    /// No bytes where a table of final events was named: its version and count alone take 16.
+    #[error(
+        "the file of final events is empty: a table has 16 bytes at least; leave the option out where there is none"
+    )]
+    FinalEventsEmpty,
     /// A table of final events of another version.
     #[error("final events: version {version}, expected {expected}")]
     FinalEventsVersion {
@@ -189,7 +194,7 @@ impl EventLogError {
     pub const fn threat(&self) -> &'static str {
         match self {
             Self::Empty => "e15",
-            Self::Cut { .. } => "e07",
+            Self::Cut { .. } | Self::FinalEventsEmpty => "e07",
             Self::NoSuchPcr { .. } => "e13",
             Self::UnknownSignature { .. }
             | Self::UnsupportedVersion { .. }

@@ -14,9 +14,10 @@ use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, BOLD, Format, Page, Report};
-use inputs::{LogFiles, OtherLogs};
+use inputs::{LogFiles, Note, OtherLogs};
 pub(crate) use show::ShowReport;
 
 #[derive(Debug, Subcommand)]
@@ -33,7 +34,8 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  hallmark eventlog explain /sys/kernel/security/tpm0/binary_bios_measurements --pcr 7\n  \
         hallmark eventlog explain log.bin --pcr 11 --systemd-log tpm2-measure.log --quoted \"$(cat pcr11.hex)\"\n\n\
-        `bound` means that the digest covers the text shown; `hint` that it does not, so that anybody could have written it."
+        `bound` means that the digest covers the text shown; `hint` that it does not, so that anybody could have written it.\n\
+        Exit code 3 when the log does not lead to the value of --quoted."
     )]
     Explain(explain::Args),
     /// What changed between two boots, in words
@@ -79,26 +81,27 @@ impl Report for ReplayReport {
     }
 }
 
-pub(crate) fn run(command: Command, format: Format) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Command, context: &Context, format: Format) -> Result<Exit, Failure> {
+    let note = |text: String| context.note(text);
     match command {
-        Command::Show(args) => run_show(&args, format),
-        Command::Explain(args) => output::print(&explain::run(&args)?, format),
-        Command::Diff(args) => output::print(&diff::run(&args)?, format),
+        Command::Show(args) => run_show(&args, &note, format),
+        Command::Explain(args) => output::print(&explain::run(&args, &note)?, format),
+        Command::Diff(args) => output::print(&diff::run(&args, &note)?, format),
         Command::Replay { file, others } => {
-            let files = LogFiles::read(&file, &others)?;
+            let files = LogFiles::read(&file, &others, &note)?;
             output::print(&ReplayReport::new(files.logs()?.replay()), format)
         }
     }
 }
 
-fn run_show(args: &show::Args, format: Format) -> Result<Exit, Failure> {
+fn run_show(args: &show::Args, note: Note<'_>, format: Format) -> Result<Exit, Failure> {
     if let Some(pcr) = args.explain {
-        return output::print(&explain::report(&args.file, &args.others, pcr, None, None)?, format);
+        return output::print(&explain::report(&args.file, &args.others, pcr, (None, None), note)?, format);
     }
     if let Some(after) = &args.diff {
         let none = OtherLogs::default();
-        return output::print(&diff::report((&args.file, &none), (after, &none), None)?, format);
+        return output::print(&diff::report((&args.file, &none), (after, &none), None, note)?, format);
     }
-    let files = LogFiles::read(&args.file, &args.others)?;
+    let files = LogFiles::read(&args.file, &args.others, note)?;
     output::print(&ShowReport::new(&files, args)?, format)
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::eventlog::ReplayReport;
-use crate::commands::logs::{MAX_IMA_LIST, malformed_ima_list};
+use crate::commands::logs::{MAX_IMA_LIST, malformed_ima_list, no_bank};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{self, BOLD, Format, Page, Report};
@@ -19,7 +19,7 @@ use crate::output::{self, BOLD, Format, Page, Report};
 /// How much of a list is read at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 /// What is wrong with a list without entries.
-const EMPTY: &str = "is empty; a kernel's has boot_aggregate at least, unless it was trimmed";
+const EMPTY: &str = "the list is empty; a kernel's has boot_aggregate at least, unless it was trimmed";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -85,9 +85,6 @@ impl Report for ShowReport {
                 self.entry_count, self.violations
             ),
         )?;
-        if self.entries.is_empty() {
-            page.line(format_args!("the list {EMPTY}"))?;
-        }
         for entry in &self.entries {
             let EntryView { number, pcr, digest, path, .. } = entry;
             let mark = match (entry.violation, entry.signed) {
@@ -110,6 +107,9 @@ pub(crate) fn run(command: Command, format: Format) -> Result<Exit, Failure> {
 
 fn show(file: &Path) -> Result<ShowReport, Failure> {
     let bytes = read(file)?;
+    if bytes.is_empty() {
+        return Err(empty(file));
+    }
     let entries = ImaList::new(&bytes)
         .entries()
         .map(|entry| {
@@ -134,11 +134,7 @@ fn replay_file(file: &Path, banks: &[String]) -> Result<ReplayReport, Failure> {
         .iter()
         .map(|name| {
             let bank = HashAlgorithm::from_name(name);
-            bank.map(Into::into).ok_or_else(|| {
-                Failure::usage(format!(
-                    "--banks: {name:?} is no bank, expected sha1, sha256, sha384, sha512, sm3, sha3-256, sha3-384 or sha3-512"
-                ))
-            })
+            bank.map(Into::into).ok_or_else(|| Failure::usage(format!("--banks: {}", no_bank(name))))
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(ReplayReport::new(replay(file, &banks)?))
@@ -149,7 +145,7 @@ fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
     let mut source = BufReader::with_capacity(PIECE, files::open(file)?);
     let start = source.fill_buf().map_err(|error| Failure::file(file, &error))?;
     if start.is_empty() {
-        return Err(Failure::refused(Some("i04"), format!("{}: the list {EMPTY}", file.display())));
+        return Err(empty(file));
     }
     if is_ascii(start) {
         let text = files::read_rest(source, file, MAX_IMA_LIST)?;
@@ -168,6 +164,10 @@ fn replay(file: &Path, banks: &[Bank]) -> Result<ReplayedPcrs, Failure> {
         replayer.push(piece).map_err(|error| malformed_ima_list(file, &error))?;
         source.consume(read);
     }
+}
+
+fn empty(file: &Path) -> Failure {
+    Failure::refused(Some("i04"), format!("{}: {EMPTY}", file.display()))
 }
 
 /// Reads a list; the ascii form, which begins with a PCR number in decimal, becomes the binary one.

@@ -158,6 +158,11 @@ pub(crate) fn malformed_ima_list(path: &Path, error: &ImaError) -> Failure {
     Failure::refused(Some(error.threat()), format!("{}: {error}{hint}", path.display()))
 }
 
+/// What is told of a name that is no bank's.
+pub(crate) fn no_bank(name: &str) -> String {
+    format!("{name:?} is no bank, expected sha1, sha256, sha384, sha512, sm3, sha3-256, sha3-384 or sha3-512")
+}
+
 fn read_optional(path: &Path, named: bool, most: usize) -> Result<Option<Vec<u8>>, Failure> {
     if !named && !files::is_there(path)? {
         return Ok(None);

@@ -29,9 +29,12 @@ impl<'a> FinalEvents<'a> {
     /// since: events at the log's end that stand at the table's beginning, byte for byte, are the same and count once.
     ///
     /// # Errors
-    /// [`EventLogError`]: another version, a SHA-1-only log (the table's digests have no sizes then), events that are
+    /// [`EventLogError`]: an empty table, another version, a SHA-1-only log (the table's digests have no sizes then), events that are
     /// malformed or cut off, a StartupLocality.
     pub fn parse(log: &EventLog<'a>, table: &'a [u8]) -> Result<Self, EventLogError> {
+        if table.is_empty() {
+            return Err(EventLogError::FinalEventsEmpty);
+        }
         let mut r = Reader::new(table);
         let cut = |source| EventLogError::Cut { index: log.count, source };
         let version = r.u64_le("Version").map_err(cut)?;

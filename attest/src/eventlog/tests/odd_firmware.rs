@@ -88,6 +88,15 @@ fn e05_sm3_and_sha3_banks_replay_and_prove_facts() {
 }
 
 #[test]
+fn e07_an_empty_file_of_final_events_is_told_as_that() {
+    let bytes = half_of_the_declared_banks();
+    let log = EventLog::parse(&bytes).unwrap();
+    let error = FinalEvents::parse(&log, &[]).unwrap_err();
+    assert_eq!((error.clone(), error.threat()), (EventLogError::FinalEventsEmpty, "e07"));
+    assert!(error.to_string().contains("is empty"), "{error}");
+}
+
+#[test]
 fn e05_final_events_of_other_banks_than_the_logs_are_refused() {
     let bytes = half_of_the_declared_banks();
     let log = EventLog::parse(&bytes).unwrap();

@@ -7,7 +7,7 @@ use attest::eventlog::{BootDiff, ChangedEvent, diff};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::inputs::{LogFiles, OtherLogs, bank};
+use super::inputs::{LogFiles, Note, OtherLogs, bank, standard_input_once};
 use crate::failure::Failure;
 use crate::output::{BOLD, Page, Report};
 
@@ -39,12 +39,13 @@ pub(crate) struct DiffReport {
     diff: BootDiff,
 }
 
-pub(crate) fn run(args: &Args) -> Result<DiffReport, Failure> {
+pub(crate) fn run(args: &Args, note: Note<'_>) -> Result<DiffReport, Failure> {
     let others = |files: &[PathBuf]| OtherLogs::of(files.to_vec());
     report(
         (&args.before, &others(&args.before_measurements)),
         (&args.after, &others(&args.after_measurements)),
         args.bank.as_deref(),
+        note,
     )
 }
 
@@ -52,8 +53,11 @@ pub(crate) fn report(
     before: (&Path, &OtherLogs),
     after: (&Path, &OtherLogs),
     asked: Option<&str>,
+    note: Note<'_>,
 ) -> Result<DiffReport, Failure> {
-    let (before, after) = (LogFiles::read(before.0, before.1)?, LogFiles::read(after.0, after.1)?);
+    standard_input_once([before, after].into_iter().flat_map(|(log, others)| others.paths_with(log)))?;
+    let read = |(log, others): (&Path, &OtherLogs)| LogFiles::read(log, others, note);
+    let (before, after) = (read(before)?, read(after)?);
     let (before, after) = (before.logs()?, after.logs()?);
     let known = after.banks();
     let both: Vec<_> = before.banks().into_iter().filter(|bank| known.contains(bank)).collect();
@@ -105,7 +109,7 @@ mod tests {
                 .join("eventlog.bin")
         };
         let none = OtherLogs::default();
-        let told = report((&log(before), &none), (&log(after), &none), None).unwrap();
+        let told = report((&log(before), &none), (&log(after), &none), None, &|_| ()).unwrap();
         told.diff.changes.into_iter().flat_map(|change| change.what).collect()
     }
 

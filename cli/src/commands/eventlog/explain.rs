@@ -8,8 +8,8 @@ use attest::{Digest, PcrIndex};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::inputs::{LogFiles, OtherLogs, bank};
-use crate::failure::Failure;
+use super::inputs::{LogFiles, Note, OtherLogs, bank};
+use crate::failure::{Exit, Failure};
 use crate::output::{BAD, BOLD, DIM, GOOD, Page, Report};
 
 #[derive(Debug, clap::Args)]
@@ -39,20 +39,22 @@ pub(crate) struct ExplainReport {
     explanation: Explanation,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExplainReport, Failure> {
-    report(&args.file, &args.others, args.pcr, args.bank.as_deref(), args.quoted.as_deref())
+pub(crate) fn run(args: &Args, note: Note<'_>) -> Result<ExplainReport, Failure> {
+    let asked = (args.bank.as_deref(), args.quoted.as_deref());
+    report(&args.file, &args.others, args.pcr, asked, note)
 }
 
+/// `asked` is the bank and the quoted value.
 pub(crate) fn report(
     file: &Path,
     others: &OtherLogs,
     pcr: u32,
-    asked: Option<&str>,
-    quoted: Option<&str>,
+    (asked, quoted): (Option<&str>, Option<&str>),
+    note: Note<'_>,
 ) -> Result<ExplainReport, Failure> {
     let pcr = PcrIndex::new(pcr)
         .ok_or_else(|| Failure::usage(format!("PCR {pcr} does not exist, expected 0 to 23")))?;
-    let files = LogFiles::read(file, others)?;
+    let files = LogFiles::read(file, others, note)?;
     let logs = files.logs()?;
     let bank = bank(asked, &logs.banks())?;
     let quoted = quoted
@@ -84,6 +86,16 @@ impl Report for ExplainReport {
         }
         page.line(format_args!("end    {}", value.to_hex()))?;
         self.compare(page)
+    }
+
+    fn exit(&self) -> Exit {
+        if self.explanation.diagnosis.is_some() { Exit::Refused } else { Exit::Done }
+    }
+
+    fn complaint(&self) -> Option<Failure> {
+        let Explanation { pcr, diagnosis, .. } = &self.explanation;
+        let what = format!("PCR {pcr}: the log does not lead to the quoted value: {}", diagnosis.as_ref()?);
+        Some(Failure::refused(Some("e01"), what))
     }
 }
 
@@ -119,9 +131,14 @@ mod tests {
         line.unwrap().to_lowercase()
     }
 
-    fn said(log: &str, truth: &str, pcr: u32) -> serde_json::Value {
+    fn explained(log: &str, truth: &str, pcr: u32) -> ExplainReport {
         let file = vector(log).join("eventlog.bin");
-        let found = report(&file, &OtherLogs::default(), pcr, None, Some(&quoted(truth, pcr))).unwrap();
+        let asked = (None, Some(&*quoted(truth, pcr)));
+        report(&file, &OtherLogs::default(), pcr, asked, &|_| ()).unwrap()
+    }
+
+    fn said(log: &str, truth: &str, pcr: u32) -> serde_json::Value {
+        let found = explained(log, truth, pcr);
         serde_json::to_value(&found).unwrap()
     }
 
@@ -141,10 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn e01_a_log_that_does_not_lead_to_the_quoted_value_is_refused() {
+        let differs = explained("q35-sha256", "q35-cmdline", 9);
+        let complaint = differs.complaint().unwrap();
+        assert_eq!(
+            (differs.exit(), complaint.exit, complaint.threat),
+            (Exit::Refused, Exit::Refused, Some("e01"))
+        );
+        assert!(complaint.message.starts_with("PCR 9: the log does not lead to the quoted value: "));
+        let matches = explained("q35-sha256", "q35-sha256", 9);
+        assert!(matches.exit() == Exit::Done && matches.complaint().is_none());
+    }
+
+    #[test]
     fn values_and_banks_that_can_not_be_are_wrong_usage() {
         let file = vector("q35-sha256").join("eventlog.bin");
         let none = OtherLogs::default();
-        let exit = |bank, quoted| report(&file, &none, 7, bank, quoted).unwrap_err().exit;
+        let exit = |bank, quoted| report(&file, &none, 7, (bank, quoted), &|_| ()).unwrap_err().exit;
         assert_eq!(exit(Some("sha384"), None), crate::failure::Exit::Usage);
         assert_eq!(exit(None, Some("abcd")), crate::failure::Exit::Usage);
     }
