@@ -212,7 +212,7 @@ impl Stored {
         let evidence = self.record.with_extension("evidence");
         regular(&evidence)?;
         let evidence = files::read(&evidence, attest::evidence::MAX_EVIDENCE)?;
-        if record.version > 1 {
+        if record.has_digest() {
             if record.device != self.device {
                 return Err(wrong(format!(
                     "is of device {}, and stands in the folder of {}",
@@ -242,6 +242,11 @@ impl Record {
             )));
         }
         Ok(text)
+    }
+
+    /// Whether it can be told that its evidence is the one that was judged.
+    pub(crate) const fn has_digest(&self) -> bool {
+        self.version > 1
     }
 
     /// The verdict that was given.

@@ -117,6 +117,22 @@ fn stored_evidence_is_tested_replayed_and_answered() {
         tested.stdout
     );
 
+    // What is wrong with a case itself is told with its place.
+    let good = case("refused", "");
+    let early = case("trusted", "").replace(&at, "2023-12-31T00:00:00Z");
+    for (text, told) in [
+        (good.replace("\"evidence\"", "\"gone\""), "cases.toml, line 3: evidence: gone: No such file"),
+        (format!("{good}baseline = \"gone\"\n"), "cases.toml, line 8: baseline: gone: there is no such file"),
+        (
+            early,
+            "cases.toml, line 5: at is 2023-12-31T00:00:00Z, and no certificate is judged by a time before",
+        ),
+    ] {
+        std::fs::write(lab.path("cases.toml"), &text).unwrap();
+        let tested = lab.hallmark(&["policy", "test", "policy.toml", "--evidence", "cases.toml"]);
+        assert!(tested.code == Some(1) && tested.stdout.contains(told), "{told}: {}", tested.stdout);
+    }
+
     // What would allow it. The policy stays as it is.
     let before = std::fs::read(lab.path("policy.toml")).unwrap();
     let suggested = lab.hallmark(&[
@@ -214,6 +230,19 @@ fn v02_a_damaged_record_is_named_and_not_taken_for_a_verdict() {
         assert!(std::process::Command::new("mkfifo").arg(first).status().unwrap().success());
     };
     told(&fifo, "is no file");
+    // A record of version 1 has neither device nor digest. It is read, and that damage would not show is said.
+    let file = first.with_extension("json");
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    record["version"] = 1.into();
+    for field in ["device", "evidence_digest"] {
+        assert!(record.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    std::fs::write(&file, record.to_string()).unwrap();
+    let ran = lab.hallmark(&["policy", "replay", "--store", "seen", "--policy", "policy.toml"]);
+    assert!(
+        ran.code == Some(0) && ran.stdout.contains("1 records have no digest of their evidence"),
+        "{ran:?}"
+    );
 }
 
 /// When the last appraisal in the store was made.

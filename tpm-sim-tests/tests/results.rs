@@ -216,3 +216,19 @@ fn evidence_fits_the_published_cddl() {
     fs::write(lab.path("evidence"), evidence.to_bytes().unwrap()).unwrap();
     assert_ne!(lab.program(&python, &["-c", VALIDATE, &cddl, "evidence"]).code, Some(0), "the test can fail");
 }
+
+/// Whoever compares policies later finds no verdict in the store that its device was never told.
+#[test]
+fn nothing_is_kept_of_an_appraisal_whose_result_cannot_be_written() {
+    let lab = lab();
+    let store = |out: &str| {
+        let arguments =
+            ["appraise", "evidence", "--nonce", NONCE, "--policy", "policy.toml", "--store", "seen"];
+        lab.hallmark(&[&arguments[..], &["--result", out, "--result-key", "verifier.pem"]].concat())
+    };
+    let kept = || fs::read_dir(lab.path("seen")).unwrap().count();
+    // Its name is as long as names may be, and the file that it is written to first has a longer one.
+    let failed = store(&"r".repeat(255));
+    assert_eq!((failed.code, failed.stdout.as_str(), kept()), (Some(1), "", 0), "{failed:?}");
+    assert_eq!((store("result").code, kept()), (Some(0), 1));
+}

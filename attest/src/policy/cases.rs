@@ -19,6 +19,20 @@ pub struct Cases {
     /// The cases, in their order.
     #[serde(rename = "case")]
     pub cases: Vec<Case>,
+    /// Where the cases' fields stand.
+    #[serde(skip)]
+    lines: Vec<CaseLines>,
+}
+
+/// The lines of a case's fields, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaseLines {
+    /// That of `evidence`.
+    pub evidence: usize,
+    /// That of `at`.
+    pub at: usize,
+    /// That of `baseline`; of the case, where it has none.
+    pub baseline: usize,
 }
 
 /// One case.
@@ -71,13 +85,19 @@ impl Cases {
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let document = Document::parse(text).map_err(failed)?;
         let (cases, malformed) = document.read::<Self>();
-        let Some(cases) = cases else { return Err(failed(malformed)) };
+        let Some(mut cases) = cases else { return Err(failed(malformed)) };
         let mut findings = Findings::new(&document);
         if cases.cases.is_empty() || cases.cases.len() > MAX_CASES {
             let found = cases.cases.len();
             findings.wrong("case", format!("{found} cases, expected 1 to {MAX_CASES}"));
         }
         for (at, case) in cases.cases.iter().enumerate() {
+            let line = |field: &str| document.line(&format!("case[{at}].{field}"));
+            cases.lines.push(CaseLines {
+                evidence: line("evidence"),
+                at: line("at"),
+                baseline: line("baseline"),
+            });
             if let Err(error) = Nonce::from_hex(&case.nonce) {
                 findings.wrong(&format!("case[{at}].nonce"), error.to_string());
             }
@@ -91,6 +111,11 @@ impl Cases {
             }
         }
         findings.finish(malformed).map(|_| cases)
+    }
+
+    /// The cases in their order, each with its lines.
+    pub fn with_lines(&self) -> impl Iterator<Item = (&Case, CaseLines)> {
+        self.cases.iter().zip(self.lines.iter().copied())
     }
 }
 
@@ -128,6 +153,9 @@ mod tests {
     fn a_file_of_cases_reads() {
         let cases = Cases::parse(&GOOD.repeat(2)).unwrap();
         assert_eq!((cases.cases.len(), cases.cases[0].expect), (2, Expected::Trusted));
+        let lines: Vec<_> =
+            cases.with_lines().map(|(_, lines)| (lines.evidence, lines.at, lines.baseline)).collect();
+        assert_eq!(lines, [(3, 5, 1), (9, 11, 7)]);
     }
 
     #[test]

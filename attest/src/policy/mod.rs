@@ -20,7 +20,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 pub use boot::{BootRules, Loader};
-pub use cases::{Case, Cases, Expected};
+pub use cases::{Case, CaseLines, Cases, Expected};
 pub use fault::{PolicyError, PolicyFault};
 pub use glob::PathGlob;
 pub use ima::{ImaRule, ImaRules, ReleaseScope};
@@ -87,6 +87,12 @@ impl Policy {
     fn judge(&self, findings: &mut Findings<'_, '_>) {
         if self.version != 1 {
             findings.wrong("version", "expected 1");
+        }
+        if self.name.trim().is_empty() {
+            findings.wrong(
+                "name",
+                "is empty; expected what people call the policy, as its claims and results say it",
+            );
         }
         self.trust.check(findings);
         self.quote.check(findings);
@@ -168,6 +174,8 @@ references = ["golden.json"]
             ),
             ("[0, 7]", "[0, 7,\n0]", "line 9: quote.pcrs[2]: PCR 0 stands twice"),
             ("version = 1", "version = 2", "line 2: version: expected 1"),
+            ("\"gateway\"", "\"\"", "line 3: name: is empty"),
+            ("\"gateway\"", "\" \"", "line 3: name: is empty"),
             ("name =", "nome =", "line 3: nome: unknown field `nome`, expected one of `version`, `name`"),
             ("[boot]", "[bot]", "line 9: bot: unknown field `bot`, expected one of"),
             ("[0, 7]", "[0, 7]\n[ima]\nunknown_files = \"refuse\"", "line 9: ima.list: missing field `list`"),

@@ -9,7 +9,6 @@ use attest::appraisal::Verdict;
 use attest::challenge::Nonce;
 use attest::ima::ImaState;
 use indicatif::ProgressBar;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -53,6 +52,8 @@ pub(crate) struct ReplayReport {
     not_judged: Vec<String>,
     /// Records that could not be read.
     unreadable: Vec<String>,
+    /// Records of earlier versions, which have no digest of their evidence: that it is another or was damaged does not show.
+    without_digest: usize,
 }
 
 /// An appraisal whose verdict would be another one.
@@ -141,6 +142,12 @@ impl Report for ReplayReport {
             )?;
         }
         self.unreadable.iter().try_for_each(|what| page.mark(Mark::Doubt, "not read", what))?;
+        if self.without_digest > 0 {
+            page.line(format_args!(
+                "{} records have no digest of their evidence: an earlier version wrote them, and damage would not show",
+                self.without_digest
+            ))?;
+        }
         page.line(format_args!(
             "{} of {} appraisals of {} devices would come out otherwise",
             self.changes.len(),
@@ -179,12 +186,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ReplayReport, Failur
         changes: Vec::new(),
         not_judged: Vec::new(),
         unreadable: Vec::new(),
+        without_digest: 0,
     };
     // The bar shows itself on a terminal only.
     let length = u64::try_from(stored.len()).unwrap_or(u64::MAX);
     let bar = if context.is_quiet() { ProgressBar::hidden() } else { ProgressBar::new(length) };
     for stored in &stored {
-        match compare(stored, &mut policy, against.as_mut()) {
+        let compared = stored.read().and_then(|(record, nonce, evidence)| {
+            report.without_digest = report.without_digest.saturating_add(usize::from(!record.has_digest()));
+            let replayed = compare(stored, (&record, &nonce, &evidence), &mut policy, against.as_mut())?;
+            Ok((record.judged, replayed))
+        });
+        match compared {
             Ok((_, Replayed::Same)) => report.judged = report.judged.saturating_add(1),
             Ok((_, Replayed::Other(change))) => {
                 report.judged = report.judged.saturating_add(1);
@@ -203,24 +216,24 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<ReplayReport, Failur
 
 fn compare(
     stored: &Stored,
+    (record, nonce, evidence): (&Record, &Nonce, &[u8]),
     policy: &mut Player,
     against: Option<&mut Player>,
-) -> Result<(Timestamp, Replayed), Failure> {
-    let (record, nonce, evidence) = stored.read()?;
+) -> Result<Replayed, Failure> {
     let given = record
         .verdict()
         .ok_or_else(|| Failure::failed(format!("{}: unknown verdict {}", stored.device, record.verdict)))?;
     // Both look at everything, so that each knows what the next part carries on.
     let before = match against {
-        Some(against) => against.judge(&stored.device, &record, &nonce, &evidence),
+        Some(against) => against.judge(&stored.device, record, nonce, evidence),
         None => Some(Judgement { verdict: given, reasons: record.reasons.clone() }),
     };
-    let after = policy.judge(&stored.device, &record, &nonce, &evidence);
+    let after = policy.judge(&stored.device, record, nonce, evidence);
     let (Some(before), Some(after)) = (before, after) else {
-        return Ok((record.judged, Replayed::NotJudged));
+        return Ok(Replayed::NotJudged);
     };
     if before.verdict == after.verdict {
-        return Ok((record.judged, Replayed::Same));
+        return Ok(Replayed::Same);
     }
     let without = |reasons: &[String], others: &[String]| {
         reasons.iter().filter(|reason| !others.contains(reason)).cloned().collect()
@@ -233,5 +246,5 @@ fn compare(
         new_reasons: without(&after.reasons, &before.reasons),
         gone_reasons: without(&before.reasons, &after.reasons),
     };
-    Ok((record.judged, Replayed::Other(change)))
+    Ok(Replayed::Other(change))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use attest::appraisal::Verdict;
 use attest::challenge::Nonce;
 use attest::ima::ImaState;
-use attest::policy::{Case, Cases};
+use attest::policy::{Case, CaseLines, Cases};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -98,15 +98,15 @@ pub(crate) fn run(args: &Args) -> Result<TestReport, Failure> {
             let faults: Vec<_> = error.faults().iter().map(ToString::to_string).collect();
             Failure::refused(None, format!("{}: {}", file.display(), faults.join("; ")))
         })?;
-        for case in &cases.cases {
-            views.push(judge(&policy, &file, case));
+        for (case, lines) in cases.with_lines() {
+            views.push(judge(&policy, &file, case, lines));
         }
     }
     let failed = views.iter().filter(|case| !case.differences.is_empty()).count();
     Ok(TestReport { passed: views.len().saturating_sub(failed), failed, cases: views })
 }
 
-fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
+fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case, lines: CaseLines) -> CaseView {
     let mut view = CaseView {
         file: file.display().to_string(),
         name: case.name.clone(),
@@ -116,11 +116,20 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
     };
     let folder = file.parent().unwrap_or(Path::new(""));
     let path = folder.join(&case.evidence);
-    let tried = files::read(&path, attest::evidence::MAX_EVIDENCE).and_then(|evidence| {
+    let named = |line: usize, field: &str, failure: Failure| {
+        let message = format!("{}, line {line}: {field}: {}", file.display(), failure.message);
+        Failure { message, ..failure }
+    };
+    let read = files::read(&path, attest::evidence::MAX_EVIDENCE);
+    let tried = read.map_err(|failure| named(lines.evidence, "evidence", failure)).and_then(|evidence| {
         let nonce = Nonce::from_hex(&case.nonce).map_err(|error| Failure::usage(error.to_string()))?;
-        let verifier = policy.verifier(case.at).map_err(|troubles| Trouble::failure(&troubles))?;
+        let at = |troubles: Vec<Trouble>| named(lines.at, "at", Trouble::failure(&troubles));
+        let verifier = policy.verifier(case.at).map_err(at)?;
         let kept = match &case.baseline {
-            Some(baseline) => Some(existing_baseline(&folder.join(baseline))?),
+            Some(baseline) => Some(
+                existing_baseline(&folder.join(baseline))
+                    .map_err(|failure| named(lines.baseline, "baseline", failure))?,
+            ),
             None => None,
         };
         Ok(verifier.rehearse(&evidence, challenge(nonce, case.at), case.at, kept.as_ref()))
@@ -138,6 +147,14 @@ fn judge(policy: &Arc<PolicyFiles>, file: &Path, case: &Case) -> CaseView {
             view.verdict = Some(rehearsal.verdict());
             view.reasons = rehearsal.reasons().iter().map(ToString::to_string).collect();
             view.differences = case.differences(&rehearsal);
+            // The reasons speak of a clock that is not set, and here the case is the clock.
+            if case.at < pki::EARLIEST && !view.differences.is_empty() {
+                let (file, line, at) = (file.display(), lines.at, case.at);
+                let earliest = pki::EARLIEST;
+                view.differences.push(format!(
+                    "{file}, line {line}: at is {at}, and no certificate is judged by a time before {earliest}"
+                ));
+            }
         }
         // A case that could not be judged did not pass.
         Err(failure) => view.differences.push(failure.message),
