@@ -23,7 +23,7 @@ pub(super) fn judge(rules: &BootRules, judged: &[PcrIndex], facts: &Facts<'_>) -
     let findings = [
         counts(Loader::Grub).then(|| rule.grub()).flatten(),
         counts(Loader::Uki).then(|| rule.image()).flatten(),
-        counts(Loader::EfiStub).then(|| rule.efi_stub()).flatten(),
+        counts(Loader::EfiStub).then(|| rule.efi_stub(counts(Loader::Uki))).flatten(),
     ];
     if findings.iter().all(Option::is_none) {
         return Some(rule.none_proven(rules.loader, &|index| judged.iter().any(|pcr| pcr.get() == index)));
@@ -79,16 +79,14 @@ impl Rule<'_, '_> {
         Some(overridden(self.allowed, self.facts).map(|found| self.reason("command-line", 12, what, &found)))
     }
 
-    fn efi_stub(&self) -> Finding {
+    /// `by_image` where what an image's loader measured counts as well.
+    fn efi_stub(&self, by_image: bool) -> Finding {
         let (options, bank) = (self.facts.efi_stub()?.load_options, self.facts.bank());
         // GRUB puts a name before the line that it measured.
         let forms =
             |line: &str| [option_digests(bank, line), option_digests(bank, &format!("BOOT_IMAGE={line}"))];
         let is_given = |line: &str| forms(line).concat().contains(&options);
-        // systemd-stub hands on the image's line, or what overrides it, and appends what add-ons bring.
-        let added =
-            self.facts.overrides().filter(|_| self.facts.uki_sections().is_some()).unwrap_or_default();
-        let added: Vec<String> = added.iter().map(|text| text.chars().collect()).collect();
+        let added = if by_image { self.added() } else { Vec::new() };
         let appended = |line: &String| {
             (0..added.len())
                 .filter_map(|from| added.get(from..))
@@ -99,6 +97,15 @@ impl Rule<'_, '_> {
         }
         let what = "the policy does not know the command line that was measured";
         Some(Some(self.reason("command-line", 9, what, &options.to_string())))
+    }
+
+    /// What systemd-stub appends to an image's line, or puts in its place: allowed lines, or nothing. Whoever runs can extend PCR 12
+    /// with whatever the true line goes on with.
+    fn added(&self) -> Vec<String> {
+        let texts =
+            self.facts.overrides().filter(|_| self.facts.uki_sections().is_some()).unwrap_or_default();
+        let texts: Vec<String> = texts.iter().map(|text| text.chars().collect()).collect();
+        if texts.iter().all(|text| self.allowed.contains(text)) { texts } else { Vec::new() }
     }
 
     fn none_proven(&self, named: Option<Loader>, is_judged: &impl Fn(u8) -> bool) -> Reason {

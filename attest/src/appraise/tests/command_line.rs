@@ -192,6 +192,26 @@ fn e19_an_images_stub_is_given_its_line_with_what_add_ons_append() {
 }
 
 #[test]
+fn e19_the_rest_of_a_bad_line_is_no_add_on_that_somebody_measured() {
+    // No image ran: what runs writes one into PCR 11, and into PCR 12 what the true line goes on with.
+    let mut log = firmware();
+    tag(&mut log, OPTIONS, &utf16("ro quiet init=/bin/sh\0"), b"LOADED_IMAGE::LoadOptions");
+    section(&mut log, ".linux", b"kernel");
+    section(&mut log, ".cmdline", b"ro quiet");
+    log.event(12, E::Ipl, &utf16("init=/bin/sh\0"));
+    let boot = boot(&log);
+    let facts = boot.facts(BANK);
+    assert!(facts.uki_sections().is_some() && facts.overrides().is_some());
+    for (loader, pcrs) in
+        [("", &[0, 4, 9][..]), ("", &[0, 4, 9, 11, 12]), ("loader = \"efi-stub\"", &[0, 4, 9, 11, 12])]
+    {
+        let rules = super::policy("", &format!("{RULE}\n{loader}")).boot;
+        let judged: Vec<_> = pcrs.iter().map(|index| super::pcr(*index)).collect();
+        assert!(super::super::command_line::judge(&rules, &judged, &facts).is_some(), "{loader} {pcrs:?}");
+    }
+}
+
+#[test]
 fn e19_a_command_line_in_a_reason_is_short_and_has_no_control_characters() {
     let mut log = firmware();
     let text = format!("/v \u{1b}[2J\nok {}", "x".repeat(100_000));
